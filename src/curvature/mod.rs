@@ -1,0 +1,56 @@
+//! Curvature matrices: each is one type with one interface, usable by every solver.
+
+mod hessian;
+mod identity;
+
+use crate::error::Result;
+use crate::linalg::Operator;
+use crate::problem::{At, Objective};
+
+pub use hessian::{Hessian, HessianProducts};
+pub use identity::Identity;
+
+/// A rule that gives the matrix `B` of the quadratic model at a point.
+///
+/// A curvature keeps its own state (a quasi-Newton memory, a running average), never the operator it hands out.
+pub trait Curvature<O: Objective> {
+    /// The operator at the point; it may borrow the curvature, the problem and the point.
+    ///
+    /// # Errors
+    /// A failing user function, a matrix of the wrong size.
+    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>>;
+
+    /// Told after each accepted step: `step = x₊ − x`, `gradient_change = ∇f(x₊) − ∇f(x)`.
+    fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
+        let _ = (step, gradient_change);
+    }
+
+    /// The exact second-order operator, where this curvature can supply it: what certificates and the escape from
+    /// saddles look at. A quasi-Newton matrix has none unless it is wrapped in [`Certified`].
+    fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
+        let _ = at;
+        None
+    }
+}
+
+/// A curvature with a second one that supplies the exact Hessian for certificates and the escape from saddles.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Certified<C, H> {
+    /// Used in the model.
+    pub model: C,
+    /// Used for certificates.
+    pub exact: H,
+}
+
+impl<O: Objective, C: Curvature<O>, H: Curvature<O>> Curvature<O> for Certified<C, H> {
+    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
+        self.model.at(at)
+    }
+    fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
+        self.model.accepted(step, gradient_change);
+    }
+    fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
+        Some(self.exact.at(at))
+    }
+}

@@ -1,0 +1,211 @@
+//! What can go wrong ([`Error`]) and how a run ends ([`Stop`]): data first, text only through `Display`.
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Bad input or a failing user function: what, where, expected and found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A vector or matrix has the wrong length.
+    #[error("{what}: expected length {expected}, found {found}")]
+    Dimension {
+        /// The object whose length is wrong.
+        what: &'static str,
+        /// Length that was required.
+        expected: usize,
+        /// Length that was given.
+        found: usize,
+    },
+    /// An option is outside its range.
+    #[error("option `{name}` must be {requirement}, found {value}")]
+    Config {
+        /// Name of the option.
+        name: String,
+        /// The range or form that is required.
+        requirement: &'static str,
+        /// The value that was given.
+        value: String,
+    },
+    /// A value that must be finite is NaN or infinite.
+    #[error("{what} is not finite{}", index.map(|i| format!(" (entry {i})")).unwrap_or_default())]
+    NonFinite {
+        /// The quantity.
+        what: &'static str,
+        /// First offending entry of a vector.
+        index: Option<usize>,
+    },
+    /// A name that does not exist.
+    #[error("unknown {kind} `{name}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    Unknown {
+        /// What was looked up: problem, solver, option, ….
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The closest existing name.
+        nearest: Option<String>,
+    },
+    /// A text that cannot be read.
+    #[error("cannot read {what} at character {position}: {reason}")]
+    Parse {
+        /// What was being read: expression, option, number, ….
+        what: &'static str,
+        /// Zero-based character position of the offence.
+        position: usize,
+        /// Why it cannot be read.
+        reason: String,
+    },
+    /// A function of the user's problem failed.
+    #[error("the problem's {what} failed: {source}")]
+    Problem {
+        /// The function: cost, gradient, hessian, ….
+        what: &'static str,
+        /// The user's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A capability that the operator or problem does not have.
+    #[error("{what} needs {requirement}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What would have to be there.
+        requirement: &'static str,
+    },
+    /// A factorization that broke down.
+    #[error("{what} broke down at pivot {pivot}")]
+    Factorization {
+        /// The factorization.
+        what: &'static str,
+        /// Zero-based pivot.
+        pivot: usize,
+    },
+    /// A file that cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// `Ok` if `found == expected`, else [`Error::Dimension`].
+    pub fn check_len(what: &'static str, expected: usize, found: usize) -> Result<()> {
+        if expected == found { Ok(()) } else { Err(Error::Dimension { what, expected, found }) }
+    }
+
+    /// `Ok` if every entry is finite, else [`Error::NonFinite`] naming the first offender.
+    pub fn check_finite(what: &'static str, values: &[f64]) -> Result<()> {
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(()),
+            index => Err(Error::NonFinite { what, index }),
+        }
+    }
+
+    /// `Ok` if `ok`, else [`Error::Config`]; for the `validate` functions of options.
+    pub fn check_option(ok: bool, name: &str, requirement: &'static str, value: impl std::fmt::Display) -> Result<()> {
+        if ok { Ok(()) } else { Err(Error::Config { name: name.into(), requirement, value: value.to_string() }) }
+    }
+}
+
+/// Why a run ended, with the measured value and the bound it was held against.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Stop {
+    /// The gradient test: `‖g‖∞ ≤ bound`.
+    Gradient {
+        /// `‖g‖∞` at the answer.
+        norm: f64,
+        /// `max(gtol_abs, gtol_rel ‖g₀‖∞)`.
+        bound: f64,
+    },
+    /// The step test: `‖step‖ ≤ bound`.
+    Step {
+        /// Length of the last accepted step.
+        norm: f64,
+        /// Its bound.
+        bound: f64,
+    },
+    /// The cost test: relative decrease `≤ bound`.
+    Cost {
+        /// Last relative decrease.
+        change: f64,
+        /// Its bound.
+        bound: f64,
+    },
+    /// No acceptable point could be found although the gradient test is not met.
+    NoProgress {
+        /// `‖g‖∞` where the search gave up.
+        gradient_norm: f64,
+        /// The bound that was not met.
+        bound: f64,
+        /// Trials of the last search.
+        trials: u64,
+    },
+    /// The cost fell below any bound: the problem appears unbounded below.
+    Unbounded {
+        /// The cost reached.
+        cost: f64,
+    },
+    /// The time limit passed inside an iteration.
+    Deadline {
+        /// Seconds used.
+        seconds: f64,
+        /// Seconds allowed.
+        bound: f64,
+    },
+    /// A user function failed or a curvature could not be formed; the best point is kept.
+    Failed {
+        /// The error's text.
+        message: String,
+    },
+}
+
+impl Stop {
+    /// True for the tests that mean success.
+    pub fn converged(&self) -> bool {
+        matches!(self, Stop::Gradient { .. } | Stop::Step { .. } | Stop::Cost { .. })
+    }
+
+    /// One word that names the test, as used in JSON and tables.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Stop::Gradient { .. } => "gradient",
+            Stop::Step { .. } => "step",
+            Stop::Cost { .. } => "cost",
+            Stop::NoProgress { .. } => "no_progress",
+            Stop::Unbounded { .. } => "unbounded",
+            Stop::Deadline { .. } => "deadline",
+            Stop::Failed { .. } => "failed",
+        }
+    }
+
+    /// The measured value and its bound, where the test has them.
+    pub fn value_and_bound(&self) -> Option<(f64, f64)> {
+        match *self {
+            Stop::Gradient { norm, bound } | Stop::Step { norm, bound } => Some((norm, bound)),
+            Stop::Cost { change, bound } => Some((change, bound)),
+            Stop::NoProgress { gradient_norm, bound, .. } => Some((gradient_norm, bound)),
+            Stop::Deadline { seconds, bound } => Some((seconds, bound)),
+            Stop::Unbounded { .. } | Stop::Failed { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Stop::Gradient { norm, bound } => write!(f, "gradient test met: {norm:.3e} <= {bound:.3e}"),
+            Stop::Step { norm, bound } => write!(f, "step test met: {norm:.3e} <= {bound:.3e}"),
+            Stop::Cost { change, bound } => write!(f, "cost test met: {change:.3e} <= {bound:.3e}"),
+            Stop::NoProgress { gradient_norm, bound, trials } => {
+                write!(f, "no progress after {trials} trials: gradient norm {gradient_norm:.3e} > {bound:.3e}")
+            }
+            Stop::Unbounded { cost } => write!(f, "the cost appears unbounded below: {cost:.3e}"),
+            Stop::Deadline { seconds, bound } => write!(f, "time limit: {seconds:.3} s > {bound:.3} s"),
+            Stop::Failed { message } => write!(f, "failed: {message}"),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = "Second-order optimization built around curvature matrices."]
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod counts;
+pub mod curvature;
+pub mod error;
+pub mod linalg;
+pub mod problem;
+pub mod second_order;
+#[cfg(feature = "study")]
+pub mod study;
+pub mod testbed;
+
+pub use error::{Error, Result, Stop};

@@ -1,0 +1,1 @@
+//! Factorizations of symmetric matrices, dense and sparse.

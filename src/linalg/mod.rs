@@ -1,0 +1,10 @@
+//! Linear algebra on slices: vectors, symmetric operators, Krylov methods, factorizations, preconditioners.
+
+pub mod factor;
+pub mod krylov;
+pub mod operator;
+pub mod preconditioner;
+pub mod vector;
+
+pub use operator::{Form, Operator, SymmetricOperator};
+pub use vector::Vector;

@@ -1,0 +1,83 @@
+//! Problems: argmin's own traits under one name ([`Objective`]), and the capabilities that argmin lacks.
+
+mod function;
+
+use crate::counts::{self, Counts};
+use crate::error::{Error, Result};
+use crate::linalg::Vector;
+use argmin::core::{CostFunction, Gradient};
+
+pub use function::{Erased, Function, HessianMatrix};
+
+/// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one
+/// [`Vector`] type. It is implemented for you; implement argmin's two traits.
+pub trait Objective:
+    CostFunction<Param = <Self as Objective>::Point, Output = f64>
+    + Gradient<Param = <Self as Objective>::Point, Gradient = <Self as Objective>::Point>
+{
+    /// Points and gradients.
+    type Point: Vector;
+}
+
+impl<P, O> Objective for O
+where
+    P: Vector,
+    O: CostFunction<Param = P, Output = f64> + Gradient<Param = P, Gradient = P>,
+{
+    type Point = P;
+}
+
+/// A capability argmin lacks: products with the exact Hessian, without forming it.
+pub trait HessianProduct: Objective {
+    /// `out ← ∇²f(x) v`; `v` and `out` have the length of `x`.
+    ///
+    /// # Errors
+    /// Whatever the user's function reports; the solver ends cleanly and keeps its best point.
+    fn hessian_product(&self, x: &Self::Point, v: &[f64], out: &mut [f64]) -> Result<()>;
+}
+
+/// A problem at a point: what a curvature is made from.
+pub struct At<'a, O: Objective> {
+    /// The problem.
+    pub problem: &'a O,
+    /// The point.
+    pub x: &'a O::Point,
+    /// Terms of a finite sum to use; `None` means all.
+    pub rows: Option<&'a [usize]>,
+    /// Where evaluations are counted.
+    pub counts: &'a Counts,
+}
+
+impl<O: Objective> Clone for At<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<O: Objective> Copy for At<'_, O> {}
+
+impl<'a, O: Objective> At<'a, O> {
+    /// Dimension of the point.
+    pub fn dim(&self) -> usize {
+        self.x.as_slice().len()
+    }
+
+    /// `f(x)`, counted. A non-finite value is returned as it is.
+    ///
+    /// # Errors
+    /// [`Error::Problem`] with the user's error.
+    pub fn cost(&self) -> Result<f64> {
+        counts::add(&self.counts.cost, 1);
+        self.problem.cost(self.x).map_err(|e| Error::Problem { what: "cost", source: e.into() })
+    }
+
+    /// `∇f(x)`, counted.
+    ///
+    /// # Errors
+    /// [`Error::Problem`] with the user's error, [`Error::Dimension`] if its length is not that of `x`.
+    pub fn gradient(&self) -> Result<O::Point> {
+        counts::add(&self.counts.gradient, 1);
+        let g = self.problem.gradient(self.x).map_err(|e| Error::Problem { what: "gradient", source: e.into() })?;
+        Error::check_len("gradient", self.dim(), g.as_slice().len())?;
+        Ok(g)
+    }
+}

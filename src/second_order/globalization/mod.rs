@@ -1,0 +1,77 @@
+//! Globalizations: they judge trial steps by numbers alone and choose the next size.
+
+use super::Region;
+use crate::error::Stop;
+
+/// The numbers of one trial step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trial {
+    /// The size the step was made for.
+    pub size: f64,
+    /// Predicted reduction of the model; positive is good.
+    pub predicted: f64,
+    /// Actual reduction `f(x) − f(x + p)`; `−∞` if the trial is not finite. When the reduction drowns in the rounding
+    /// of `f`, the minimizer computes it from the two gradients instead, as `−½ (g + g₊)ᵀp`.
+    pub actual: f64,
+    /// Directional derivative at the current point: `φ′(0)` for a line, `gᵀp` otherwise.
+    pub slope: f64,
+    /// The same at the trial point (`φ′(size)` for a line), if the gradient was evaluated there.
+    pub trial_slope: Option<f64>,
+    /// `‖p‖₂`.
+    pub length: f64,
+    /// Cost at the current point, `f(x)`.
+    pub cost: f64,
+    /// Rounding level of `f`: reductions below it mean nothing.
+    pub rounding: f64,
+}
+
+/// What to do with a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Move to the trial that was made with `size` (any size tried since the last accepted point), and start the next
+    /// iteration with size `next`.
+    Accept {
+        /// A size already tried.
+        size: f64,
+        /// First size of the next iteration.
+        next: f64,
+    },
+    /// Try another size.
+    Retry {
+        /// The size to try.
+        size: f64,
+    },
+    /// No size will do.
+    Stop(Stop),
+}
+
+/// What is known before the first trial of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Start {
+    /// `‖g₀‖₂`.
+    pub gradient_norm: f64,
+    /// `‖x₀‖₂`.
+    pub x_norm: f64,
+    /// Largest diagonal entry of `B₀`, where the form shows it.
+    pub largest_diagonal: Option<f64>,
+    /// `g₀ᵀB₀g₀ / ‖g₀‖²`: the curvature along the gradient, where it is known.
+    pub gradient_curvature: Option<f64>,
+}
+
+/// Judges trials. Sees numbers, never vectors or the problem.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot globalize steps over `{R}`",
+    note = "line searches take `Line` subproblems, `TrustRegion` takes `Ball`, `CubicWeight` takes `Cubic`, `DampingControl` takes `Damping`"
+)]
+pub trait Globalization<R: Region> {
+    /// The first size of a run.
+    fn first_size(&mut self, start: &Start) -> f64;
+
+    /// Judges one trial. After `Accept` or `Stop` the next call belongs to a new search.
+    fn judge(&mut self, trial: &Trial) -> Verdict;
+
+    /// Whether the gradient must be evaluated at each trial (Wolfe conditions).
+    fn needs_trial_slope(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,64 @@
+//! Stopping tests shared by every deterministic solver.
+
+use crate::error::{Error, Result, Stop};
+
+/// When to stop. Tests that are off have bound zero.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Stopping {
+    /// Gradient test, absolute: `‖g‖∞ ≤ max(gtol_abs, gtol_rel ‖g₀‖∞)`. Default 1e-8.
+    pub gtol_abs: f64,
+    /// Gradient test, relative to the start. Default 1e-8.
+    pub gtol_rel: f64,
+    /// Step test: `‖p‖ ≤ xtol (xtol + ‖x‖)`. Off by default.
+    pub xtol: f64,
+    /// Cost test: `f − f₊ ≤ ftol max(|f|, |f₊|)`. Off by default.
+    pub ftol: f64,
+    /// The cost below which the problem counts as unbounded. Default −1e300.
+    pub unbounded_below: f64,
+    /// Trials of one search after which it gives up. Default 100.
+    pub max_trials: u64,
+    /// Seconds after which a search inside an iteration gives up (argmin looks at its own limit only between iterations).
+    pub deadline: Option<f64>,
+}
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self { gtol_abs: 1e-8, gtol_rel: 1e-8, xtol: 0.0, ftol: 0.0, unbounded_below: -1e300, max_trials: 100, deadline: None }
+    }
+}
+
+impl Stopping {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        for (name, value) in [("gtol_abs", self.gtol_abs), ("gtol_rel", self.gtol_rel), ("xtol", self.xtol), ("ftol", self.ftol)]
+        {
+            Error::check_option(value.is_finite() && value >= 0.0, name, "finite and not negative", value)?;
+        }
+        Error::check_option(self.max_trials > 0, "max_trials", "positive", self.max_trials)?;
+        let deadline = self.deadline.unwrap_or(1.0);
+        Error::check_option(deadline > 0.0, "deadline", "a positive number of seconds", deadline)
+    }
+
+    /// The bound of the gradient test for a run that started with `‖g₀‖∞ = initial`.
+    pub fn gradient_bound(&self, initial: f64) -> f64 {
+        self.gtol_abs.max(self.gtol_rel * initial)
+    }
+
+    /// The step and cost tests, after a step of length `length` from `x` (norm `x_norm`) that changed the cost from
+    /// `before` to `after`.
+    pub fn after_step(&self, length: f64, x_norm: f64, before: f64, after: f64) -> Option<Stop> {
+        let step_bound = self.xtol * (self.xtol + x_norm);
+        if self.xtol > 0.0 && length <= step_bound {
+            return Some(Stop::Step { norm: length, bound: step_bound });
+        }
+        let change = (before - after).abs() / before.abs().max(after.abs()).max(f64::MIN_POSITIVE);
+        if self.ftol > 0.0 && change <= self.ftol {
+            return Some(Stop::Cost { change, bound: self.ftol });
+        }
+        (after < self.unbounded_below).then_some(Stop::Unbounded { cost: after })
+    }
+}

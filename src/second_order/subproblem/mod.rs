@@ -1,0 +1,56 @@
+//! Subproblems: solvers of the quadratic model `m(p) = f + gᵀp + ½ pᵀBp` for one scalar size.
+
+use super::Region;
+use crate::error::Result;
+use crate::linalg::SymmetricOperator;
+
+/// The quadratic model at the current point.
+pub struct Model<'a> {
+    /// `f(x)`.
+    pub value: f64,
+    /// `x`.
+    pub x: &'a [f64],
+    /// `g = ∇f(x)`.
+    pub gradient: &'a [f64],
+    /// `B`.
+    pub curvature: &'a dyn SymmetricOperator,
+}
+
+/// What a subproblem says of the step it proposes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Step {
+    /// Predicted reduction `−gᵀp − ½ pᵀBp` (cubic: minus `(σ/3)‖p‖³` as well); positive is good.
+    pub predicted: f64,
+    /// `gᵀp / size` for a [`Line`](super::Line) (the directional derivative `φ′(0)`), `gᵀp` otherwise.
+    pub slope: f64,
+    /// `‖p‖₂`.
+    pub length: f64,
+    /// Inner iterations (CG steps, factorizations) spent on this call.
+    pub inner: u64,
+}
+
+/// Proposes steps of the quadratic model.
+///
+/// [`prepare`](Self::prepare) runs once per accepted point and does the expensive part; [`step`](Self::step) may be
+/// called several times with different sizes and allocates nothing. Larger `size` is bolder.
+pub trait Subproblem {
+    /// The meaning of `size`.
+    type Region: Region;
+
+    /// Does the work that all sizes share: a factorization, a search direction. Forgets the previous model.
+    ///
+    /// # Errors
+    /// A failing product, a matrix with non-finite entries.
+    fn prepare(&mut self, model: &Model<'_>) -> Result<()>;
+
+    /// Writes the step for `size > 0` into `p` (length of `x`).
+    ///
+    /// # Errors
+    /// A failing product.
+    fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step>;
+
+    /// Matrix factorizations done since the last call of `prepare`, that one included.
+    fn factorizations(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs, traces, profiles and reports.

@@ -1,0 +1,1 @@
+//! Test problems with their starts, minima and condition numbers.
