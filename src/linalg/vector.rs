@@ -58,10 +58,10 @@ impl Vector for faer::Col<f64> {
 #[cfg(feature = "ndarray")]
 impl Vector for ndarray::Array1<f64> {
     fn as_slice(&self) -> &[f64] {
-        ndarray::ArrayBase::as_slice(self).unwrap_or(&[])
+        ndarray::ArrayRef::as_slice(self).unwrap_or(&[])
     }
     fn as_mut_slice(&mut self) -> &mut [f64] {
-        ndarray::ArrayBase::as_slice_mut(self).unwrap_or(&mut [])
+        ndarray::ArrayRef::as_slice_mut(self).unwrap_or(&mut [])
     }
 }
 
