@@ -112,6 +112,10 @@ impl Secular {
             self.y[0] = -1.0;
             return gradient_only(gamma, hold);
         }
+        if ratio <= 1.0 / EXTREME {
+            // The target was clamped: a multiplier found for the true one means nothing.
+            self.warm = 0.0;
+        }
         let left = match self.left_start(scale, target) {
             Left::Start(left) => left,
             Left::Interior => {
