@@ -30,7 +30,7 @@ pub struct Trial {
     pub trial_slope: Option<f64>,
     /// `‖p‖₂`.
     pub length: f64,
-    /// `‖x‖₂` of the current point: steps far below its rounding level change nothing.
+    /// `‖x‖₂` at the current point.
     pub x_norm: f64,
     /// Cost at the current point, `f(x)`.
     pub cost: f64,
