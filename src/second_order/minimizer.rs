@@ -21,7 +21,7 @@ use super::state::{Result2, borrow, drain, first_point, overtime, record, termin
 use super::stopping::Stopping;
 use super::subproblem::{Model, Subproblem};
 use crate::counts::{self, Counts, Tally};
-use crate::curvature::Curvature;
+use crate::curvature::{Certified, Curvature};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf};
 use crate::linalg::{Form, Vector, operator};
@@ -130,6 +130,17 @@ where
     fn with_settings(mut self, stopping: Stopping, escape_saddles: bool, certify: bool, report: bool) -> Self {
         (self.stopping, self.escape_saddles, self.certify, self.report) = (stopping, escape_saddles, certify, report);
         self
+    }
+
+    /// The same method with another curvature to certify the answer and to find negative curvature with: what a
+    /// quasi-Newton method needs to tell a minimum from a saddle.
+    pub fn certified_by<H>(self, exact: H) -> Minimizer<Certified<C, H>, S, G> {
+        Minimizer::new(Certified { model: self.curvature, exact }, self.subproblem, self.globalization).with_settings(
+            self.stopping,
+            self.escape_saddles,
+            self.certify,
+            self.report,
+        )
     }
 
     /// The same method without what a bare benchmark does not need: key-values, certificate, escape from saddles.
