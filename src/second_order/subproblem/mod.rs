@@ -1,8 +1,17 @@
 //! Subproblems: solvers of the quadratic model `m(p) = f + gᵀp + ½ pᵀBp` for one scalar size.
 
+mod cubic;
+mod more_sorensen;
+mod secular;
+mod shifted;
+mod spectral;
+
 use super::Region;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
+
+pub use cubic::CubicExact;
+pub use more_sorensen::MoreSorensen;
 
 /// The quadratic model at the current point.
 pub struct Model<'a> {
@@ -53,4 +62,10 @@ pub trait Subproblem {
     fn factorizations(&self) -> u64 {
         0
     }
+}
+
+/// A size as a finite positive number: infinity becomes the largest one.
+fn check_size(size: f64) -> Result<f64> {
+    Error::check_option(size > 0.0, "size", "positive", size)?;
+    Ok(size.clamp(f64::MIN_POSITIVE, f64::MAX))
 }
