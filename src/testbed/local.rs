@@ -257,3 +257,52 @@ pub(super) fn sum_lanes(a: &[f64], b: &[f64], c: &[f64], f: impl Fn(f64, f64, f6
 pub(super) fn one_if(condition: bool) -> f64 {
     f64::from(u8::from(condition))
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Every cut into three pieces (at multiples of the unit) gives the bits of the whole, and sums to its value.
+    pub(in crate::testbed) fn check_pieces<K: Kernel>(kernel: &K) {
+        let n = kernel.dim();
+        let x: Vec<f64> = (0..n).map(|i| 0.9 * (1.0 + 0.7 * i as f64).sin()).collect();
+        let v: Vec<f64> = (0..n).map(|i| (0.3 * i as f64).cos()).collect();
+        let pattern = kernel.pattern().unwrap();
+        let starts = pattern.column_starts();
+        let evaluate = |cuts: &[usize]| {
+            let (mut value, mut g, mut h, mut e) = (0.0, vec![f64::NAN; n], vec![f64::NAN; n], vec![f64::NAN; pattern.nnz()]);
+            for cut in cuts.windows(2) {
+                let range = cut[0]..cut[1];
+                value += kernel.value(&x, range.clone());
+                kernel.gradient(&x, range.start, &mut g[range.clone()]);
+                kernel.product(&x, &v, range.start, &mut h[range.clone()]);
+                kernel.entries(&x, range.clone(), &mut e[starts[range.start]..starts[range.end]]);
+            }
+            (value, [g, h, e].concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+        };
+        let (value, bits) = evaluate(&[0, n]);
+        assert!(bits.iter().all(|b| f64::from_bits(*b).is_finite()));
+        for a in (kernel.unit()..n).step_by(kernel.unit()) {
+            for b in (a + kernel.unit()..n).step_by(kernel.unit()) {
+                let pieces = evaluate(&[0, a, b, n]);
+                assert!(pieces.1 == bits, "cut at {a} and {b} of {n}");
+                assert!((pieces.0 - value).abs() <= 1e-13 * value.abs().max(1.0), "cut at {a} and {b} of {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn sums_and_fills_of_long_ranges_cover_each_index_once() {
+        for (n, unit) in [(0, 1), (7, 1), (PARALLEL_FROM + 1, 1), (600 * 600, 600), (2 * PARALLEL_FROM, PARALLEL_FROM)] {
+            let [count, indices] = sum(0..n, unit, &|range| {
+                assert!(range.start.is_multiple_of(unit));
+                [range.len() as f64, range.map(|i| i as f64).sum()]
+            });
+            assert_eq!(count, n as f64);
+            assert_eq!(indices, n as f64 * (n as f64 - 1.0).max(0.0) / 2.0);
+            let mut out = vec![-1.0; n];
+            fill(&mut out, unit, &|first, out| (first..).zip(out).for_each(|(i, o)| *o = i as f64));
+            assert!(out.iter().enumerate().all(|(i, o)| *o == i as f64));
+        }
+    }
+}

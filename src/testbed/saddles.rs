@@ -279,3 +279,15 @@ pub fn indefinite_quartic(n: usize, seed: u64) -> Result<TestProblem> {
     let name = format!("indefinite_quartic_{n}");
     Ok(TestProblem::new(&name, "Indefinite quadratic plus quartic", function, start, vec![]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::local::tests::check_pieces;
+
+    #[test]
+    fn pieces_of_every_long_sum_join_without_seams() {
+        check_pieces(&Quartic(13));
+        check_pieces(&IndefiniteQuartic { diagonal: vec![0.5; 13], beside: (0..13).map(|j| -0.1 * j as f64).collect() });
+    }
+}

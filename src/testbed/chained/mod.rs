@@ -112,3 +112,23 @@ pub fn broyden_tridiagonal(n: usize) -> Result<TestProblem> {
     let kernel = broyden::BroydenTridiagonal(n);
     Ok(local("broyden_tridiagonal", "Broyden tridiagonal", kernel, vec![-1.0; n], vec![0.0]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::local::tests::check_pieces;
+
+    #[test]
+    fn pieces_of_every_chain_join_without_seams() {
+        for n in [2, 3, 5, 20] {
+            check_pieces(&rosenbrock::ChainedRosenbrock(n));
+            check_pieces(&broyden::BroydenTridiagonal(n));
+        }
+        for n in [4, 8, 28] {
+            check_pieces(&wood::ChainedWood(n));
+            check_pieces(&blocks::Blocks::<blocks::Rosenbrock, 2, 4>::new(n));
+            check_pieces(&blocks::Blocks::<blocks::Powell, 4, 12>::new(n));
+            check_pieces(&blocks::Blocks::<blocks::Wood, 4, 10>::new(n));
+        }
+    }
+}

@@ -65,3 +65,17 @@ fn from_zero(name: &str, title: &str, function: Arc<dyn Function>, known: Option
     let problem = TestProblem::new(&format!("{name}_{n}"), title, function, vec![0.0; n], minima);
     TestProblem { condition: known.map(|(_, condition)| condition), ..problem }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::local::tests::check_pieces;
+
+    #[test]
+    fn pieces_of_every_grid_join_without_seams() {
+        for m in [1, 2, 3, 9] {
+            check_pieces(&minimal_surface::MinimalSurface::new(m));
+            check_pieces(&bratu::Bratu::new(m));
+        }
+    }
+}
