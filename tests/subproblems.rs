@@ -343,7 +343,10 @@ fn repeated_sizes_in_any_order_give_what_fresh_solves_give() {
                         if path == Path::Eigen {
                             assert_eq!(mine, theirs);
                         }
-                        assert!((step.predicted - other.predicted).abs() <= 1e-11 * other.predicted, "{path:?} {step:?} {other:?}");
+                        assert!(
+                            (step.predicted - other.predicted).abs() <= 1e-11 * other.predicted,
+                            "{path:?} {step:?} {other:?}"
+                        );
                     }
                 }
             }
