@@ -1,8 +1,14 @@
 //! Subproblems: solvers of the quadratic model `m(p) = f + gᵀp + ½ pᵀBp` for one scalar size.
 
+mod dogleg;
+mod factorized;
+
 use super::Region;
 use crate::error::Result;
 use crate::linalg::SymmetricOperator;
+
+pub use dogleg::Dogleg;
+pub use factorized::Factorized;
 
 /// The quadratic model at the current point.
 pub struct Model<'a> {
