@@ -2,6 +2,8 @@
 
 mod cubic;
 mod cubic_lanczos;
+mod dogleg;
+mod factorized;
 mod forcing;
 mod gltr;
 mod lanczos_model;
@@ -19,6 +21,8 @@ use crate::linalg::SymmetricOperator;
 
 pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
+pub use dogleg::Dogleg;
+pub use factorized::Factorized;
 pub use forcing::Forcing;
 pub use gltr::Gltr;
 pub use more_sorensen::MoreSorensen;
