@@ -120,7 +120,6 @@ fn named(name: &str, n: Option<usize>) -> [(f64, Ended); 2] {
 fn cg_solves_the_classical_problems_to_a_small_gradient() {
     for name in ["rosenbrock", "beale", "helical_valley", "freudenstein_roth", "wood", "powell_badly_scaled"] {
         for (norm, ended) in named(name, None) {
-            println!("{name} {} {:?} {norm:e}", ended.iterations, ended.counts);
             assert!(matches!(ended.stop, Some(Stop::Gradient { .. })), "{name}: {:?}", ended.stop);
             assert!(norm <= 1e-8, "{name}: {norm:e}");
             assert!(ended.iterations < 1000, "{name}: {}", ended.iterations);
@@ -169,7 +168,7 @@ fn cg_beyond_the_domain_and_with_a_broken_gradient_keeps_its_best_point() {
 
 #[test]
 fn cg_on_an_unbounded_cost_says_so() {
-    let ended = run(Problem(|x: &[f64]| -x[0].powi(3), |x: &[f64]| vec![-3.0 * x[0] * x[0]]), NonlinearCg::default(), &[1.0]);
+    let ended = run(Problem(|x: &[f64]| -x[0], |_: &[f64]| vec![-1.0]), NonlinearCg::default(), &[1.0]);
     assert!(matches!(ended.stop, Some(Stop::Unbounded { .. })), "{:?}", ended.stop);
 }
 
