@@ -103,10 +103,31 @@ impl Error {
         }
     }
 
+    /// [`Error::Unknown`] with the nearest of the `known` names, if one is within a third of the letters.
+    pub fn unknown<'a>(kind: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let bound = name.chars().count().div_ceil(3);
+        let nearest = known.into_iter().map(|k| (edit_distance(name, k), k)).min().filter(|(d, _)| *d <= bound);
+        Error::Unknown { kind, name: name.into(), nearest: nearest.map(|(_, k)| k.into()) }
+    }
+
     /// `Ok` if `ok`, else [`Error::Config`]; for the `validate` functions of options.
     pub fn check_option(ok: bool, name: &str, requirement: &'static str, value: impl std::fmt::Display) -> Result<()> {
         if ok { Ok(()) } else { Err(Error::Config { name: name.into(), requirement, value: value.to_string() }) }
     }
+}
+
+/// Least number of inserted, deleted or replaced characters that makes `b` of `a` (Levenshtein 1966), by one row of the table.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, cb) in b.chars().enumerate() {
+            let replaced = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.chars().count()]
 }
 
 /// Why a run ended, with the measured value and the bound it was held against.
