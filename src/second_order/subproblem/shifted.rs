@@ -419,7 +419,7 @@ impl Shifted {
         }
         // Relative to the goal: the products themselves may overflow. The solve that gave s has an error of its own.
         let error = tau.abs() * self.residual + 4.0 * f64::EPSILON * size * (length / goal);
-        if !(error <= tolerance * (size + self.gradient_norm / goal)) {
+        if error > tolerance * (size + self.gradient_norm / goal) || error.is_nan() {
             return false;
         }
         tau *= goal;
