@@ -4,12 +4,14 @@
 
 pub mod mgh;
 mod sum_of_squares;
+mod work;
 
 use crate::error::{Error, Result};
 use crate::problem::{Erased, Function};
 use std::sync::Arc;
 
-pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms, Work};
+pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms};
+pub use work::Work;
 
 /// The tables of all families.
 const TABLES: &[&[Entry]] = &[mgh::TABLE];
