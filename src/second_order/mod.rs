@@ -3,7 +3,12 @@
 //! A [`Subproblem`](subproblem::Subproblem) proposes a step of the quadratic model for one scalar `size`; a
 //! [`Globalization`](globalization::Globalization) sees numbers only and accepts, asks for another size, or stops.
 
+pub mod certificate;
+mod evaluation;
 pub mod globalization;
+pub mod minimizer;
+pub mod nonlinear_cg;
+mod state;
 pub mod stopping;
 pub mod subproblem;
 

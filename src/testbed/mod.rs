@@ -2,8 +2,14 @@
 //!
 //! A family is a file with a table of [`Entry`] lines; [`names`], [`problem`] and [`all`] read the tables.
 
+pub mod chained;
+mod local;
+pub mod low_rank;
 pub mod mgh;
+pub mod quadratic;
+pub mod saddles;
 mod sum_of_squares;
+pub mod variational;
 mod work;
 
 use crate::error::{Error, Result};
@@ -14,7 +20,7 @@ pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms};
 pub use work::Work;
 
 /// The tables of all families.
-const TABLES: &[&[Entry]] = &[mgh::TABLE];
+const TABLES: &[&[Entry]] = &[mgh::TABLE, chained::TABLE, low_rank::TABLE, variational::TABLE, quadratic::TABLE, saddles::TABLE];
 
 /// Residuals `r: ℝⁿ → ℝᵐ` and their Jacobian; object safe.
 pub trait Residuals: Send + Sync {

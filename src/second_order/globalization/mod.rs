@@ -1,7 +1,28 @@
 //! Globalizations: they judge trial steps by numbers alone and choose the next size.
 
+mod armijo;
+mod cubic_weight;
+mod damping;
+mod fixed;
+mod hager_zhang;
+mod initial_step;
+pub(crate) mod interpolate;
+#[cfg(test)]
+mod testing;
+mod trust_region;
+mod wolfe;
+
 use super::Region;
 use crate::error::Stop;
+
+pub use armijo::{Armijo, ArmijoState};
+pub use cubic_weight::{CubicWeight, CubicWeightState};
+pub use damping::{DampingControl, DampingControlState};
+pub use fixed::Fixed;
+pub use hager_zhang::{HagerZhang, HagerZhangState};
+pub use initial_step::InitialStep;
+pub use trust_region::{TrustRegion, TrustRegionState};
+pub use wolfe::{StrongWolfe, StrongWolfeState};
 
 /// The numbers of one trial step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,10 +40,44 @@ pub struct Trial {
     pub trial_slope: Option<f64>,
     /// `‖p‖₂`.
     pub length: f64,
+    /// `‖x‖₂` at the current point.
+    pub x_norm: f64,
     /// Cost at the current point, `f(x)`.
     pub cost: f64,
     /// Rounding level of `f`: reductions below it mean nothing.
     pub rounding: f64,
+}
+
+impl Trial {
+    /// True if the trial can be compared at all: a finite cost at the end of a finite step.
+    pub fn is_finite(&self) -> bool {
+        self.actual.is_finite() && self.length.is_finite() && self.predicted.is_finite()
+    }
+
+    /// True if a step of length `length` is lost in the rounding of `x`. The bound is far below `ε ‖x‖`, because the
+    /// entries of `x` may differ by many orders of magnitude.
+    pub(crate) fn is_negligible(&self, length: f64) -> bool {
+        // Written so that NaN counts as negligible: a search that is fed NaN must end.
+        !(length > f64::EPSILON * f64::EPSILON * self.x_norm && length > f64::MIN_POSITIVE)
+    }
+
+    /// What rounding may take from `actual`: nothing if the gradient at the trial is known, because then a reduction
+    /// that drowns in `f` was measured by gradients.
+    pub(crate) fn forgiven(&self) -> f64 {
+        if self.trial_slope.is_some() { 0.0 } else { self.rounding }
+    }
+
+    /// `ρ = actual / predicted`, relaxed where both drown in rounding; `−∞` if the trial is not finite.
+    pub(crate) fn relaxed_ratio(&self) -> f64 {
+        if self.is_finite() { relaxed_ratio(self.actual, self.predicted, self.forgiven()) } else { f64::NEG_INFINITY }
+    }
+}
+
+/// `(actual + δ) / (predicted + δ)`: with the rounding `δ` of `f` it tends to 1 where both drown in it (Conn, Gould &
+/// Toint 2000, §17.4.2). A model that predicts an increase gets `−∞`.
+pub(crate) fn relaxed_ratio(actual: f64, predicted: f64, rounding: f64) -> f64 {
+    let below = predicted + rounding;
+    if below > 0.0 { (actual + rounding) / below } else { f64::NEG_INFINITY }
 }
 
 /// What to do with a trial.
@@ -41,8 +96,15 @@ pub enum Verdict {
         /// The size to try.
         size: f64,
     },
-    /// No size will do.
+    /// No size will do. A search knows no gradient: in [`Stop::NoProgress`] it fills `trials` only, the solver the rest.
     Stop(Stop),
+}
+
+impl Verdict {
+    /// The end of a search that found no acceptable size in `trials` trials.
+    pub(crate) fn give_up(trials: u64) -> Self {
+        Self::Stop(Stop::NoProgress { gradient_norm: f64::NAN, bound: f64::NAN, trials })
+    }
 }
 
 /// What is known before the first trial of a run.
