@@ -368,6 +368,17 @@ impl Run {
         self.counts.tally().plus(&self.certificate_counts.tally())
     }
 
+    /// Counts steps at the noise floor of `f`; a stop when there were too many in a row.
+    fn stall(&mut self, change: f64, cost: f64, allowed: u64) -> Option<Stop> {
+        let halved = self.gradient_norm <= 0.5 * self.lowest_gradient;
+        if halved || self.lowest_gradient == 0.0 {
+            self.lowest_gradient = self.gradient_norm;
+        }
+        let noise = change.abs() <= ROUNDING * f64::EPSILON * cost.abs();
+        self.stalled = if halved || !noise { 0 } else { self.stalled + 1 };
+        (self.stalled >= allowed).then(|| self.no_progress(self.stalled))
+    }
+
     fn no_progress(&self, trials: u64) -> Stop {
         Stop::NoProgress { gradient_norm: self.gradient_norm, bound: self.gradient_bound, trials }
     }
