@@ -9,6 +9,7 @@ macro_rules! ledger {
     ($($(#[$doc:meta])* $field:ident => $key:literal,)*) => {
         /// Counters of evaluations since the start of a run.
         #[derive(Debug, Default)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub struct Counts { $($(#[$doc])* pub $field: AtomicU64,)* }
 
         /// The values of [`Counts`] at one moment.

@@ -3,7 +3,9 @@
 //! A [`Subproblem`](subproblem::Subproblem) proposes a step of the quadratic model for one scalar `size`; a
 //! [`Globalization`](globalization::Globalization) sees numbers only and accepts, asks for another size, or stops.
 
+pub mod certificate;
 pub mod globalization;
+pub mod minimizer;
 pub mod stopping;
 pub mod subproblem;
 

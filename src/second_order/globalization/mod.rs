@@ -19,6 +19,8 @@ pub struct Trial {
     pub trial_slope: Option<f64>,
     /// `‖p‖₂`.
     pub length: f64,
+    /// `‖x‖₂` at the current point.
+    pub x_norm: f64,
     /// Cost at the current point, `f(x)`.
     pub cost: f64,
     /// Rounding level of `f`: reductions below it mean nothing.

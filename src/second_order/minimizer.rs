@@ -1,0 +1,575 @@
+//! The one argmin solver of all classical second-order methods: curvature × subproblem × globalization.
+//!
+//! One iteration is one accepted step:
+//!
+//! ```text
+//! B = curvature at x          (once per accepted point)
+//! prepare the subproblem      (factorize, or nothing)
+//! repeat   p = step(size);  judge(predicted, actual, slopes)   until a size is accepted
+//! x ← x + p, g ← ∇f(x), tell the curvature
+//! gradient test; certificate; leave a saddle along negative curvature
+//! ```
+//!
+//! Rejected trials evaluate costs only: no curvature, no gradient, no new factorization where one can be reused.
+//! Where a reduction drowns in the rounding of `f`, it is measured by the gradients at both ends,
+//! `−½ (g + g₊)ᵀp` (exact for quadratics; compare Conn, Gould & Toint 2000, §17.4.2).
+
+use super::certificate::{Certificate, Certifier, Depth, PointKind};
+use super::globalization::{Globalization, Start, Trial, Verdict};
+use super::stopping::Stopping;
+use super::subproblem::{Model, Step, Subproblem};
+use crate::counts::{self, Counts, Tally};
+use crate::curvature::Curvature;
+use crate::error::{Error, Result, Stop};
+use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf};
+use crate::linalg::{Form, Vector, operator};
+use crate::problem::{At, Objective};
+use argmin::core::{Error as ArgminError, IterState, KV, Problem, Solver, TerminationReason, TerminationStatus};
+use std::time::Instant;
+
+/// argmin's state as this crate's solvers use it: parameter, gradient and cost.
+pub type State<P> = IterState<P, P, (), (), (), f64>;
+
+/// Reductions below this multiple of `ε |f|` are measured by gradients.
+const DROWNED: f64 = 1e6;
+/// Rounding level of `f` in units of `ε |f|`.
+const ROUNDING: f64 = 10.0;
+/// Saddles left in one run before the run ends at the next one.
+const MAX_ESCAPES: u64 = 50;
+
+/// An argmin solver made of a curvature, a subproblem and a globalization.
+///
+/// The named methods ([`methods`](super::methods)) build the usual triples.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Minimizer<C, S, G> {
+    /// The matrix of the quadratic model.
+    pub curvature: C,
+    /// Solves the quadratic model for one size.
+    pub subproblem: S,
+    /// Judges trial steps.
+    pub globalization: G,
+    /// Stopping tests.
+    pub stopping: Stopping,
+    /// Leave a point that meets the gradient test along negative curvature, where the exact curvature is available.
+    /// On by default.
+    pub escape_saddles: bool,
+    /// Compute the full [`Certificate`] at the answer. On by default.
+    pub certify: bool,
+    /// Hand key-values to argmin's observers. On by default.
+    pub report: bool,
+    run: Run,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    scratch: Scratch,
+}
+
+/// What a run must remember between iterations (and across a checkpoint).
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Run {
+    size: Option<f64>,
+    gradient_bound: f64,
+    gradient_norm: f64,
+    counts: Counts,
+    certificate_counts: Counts,
+    certificate_seconds: f64,
+    certificate: Option<Certificate>,
+    escapes: u64,
+    stop: Option<Stop>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Scratch {
+    p: Vec<f64>,
+    change: Vec<f64>,
+    certifier: Certifier,
+    started: Option<Instant>,
+}
+
+/// A point with its cost and gradient.
+struct Point<P> {
+    x: P,
+    cost: f64,
+    gradient: P,
+}
+
+/// An accepted step, for observers.
+#[derive(Default)]
+struct Accepted {
+    trials: u64,
+    inner: u64,
+    numbers: Option<Trial>,
+}
+
+/// How an iteration ended.
+enum Outcome<P> {
+    Moved(Point<P>, Accepted),
+    Stayed(Stop),
+}
+
+impl<C, S, G> Minimizer<C, S, G>
+where
+    S: Subproblem,
+    G: Globalization<S::Region>,
+{
+    /// A minimizer with default stopping tests, certificate and escape from saddles.
+    pub fn new(curvature: C, subproblem: S, globalization: G) -> Self {
+        Self {
+            curvature,
+            subproblem,
+            globalization,
+            stopping: Stopping::default(),
+            escape_saddles: true,
+            certify: true,
+            report: true,
+            run: Run::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The same method on another curvature.
+    pub fn with_curvature<D>(self, curvature: D) -> Minimizer<D, S, G> {
+        Minimizer::new(curvature, self.subproblem, self.globalization).with_settings(
+            self.stopping,
+            self.escape_saddles,
+            self.certify,
+            self.report,
+        )
+    }
+
+    fn with_settings(mut self, stopping: Stopping, escape_saddles: bool, certify: bool, report: bool) -> Self {
+        (self.stopping, self.escape_saddles, self.certify, self.report) = (stopping, escape_saddles, certify, report);
+        self
+    }
+
+    /// The same method without what a bare benchmark does not need: key-values, certificate, escape from saddles.
+    pub fn bare(self) -> Self {
+        let stopping = self.stopping.clone();
+        self.with_settings(stopping, false, false, false)
+    }
+}
+
+impl<C, S, G> Minimizer<C, S, G> {
+    /// Why the run ended, once it has. `None` while running or when argmin's own limits ended it.
+    pub fn stop(&self) -> Option<&Stop> {
+        self.run.stop.as_ref()
+    }
+
+    /// Evaluations of the run, without those of the certificate.
+    pub fn tally(&self) -> Tally {
+        self.run.counts.tally()
+    }
+
+    /// Evaluations spent on the certificate and on looking for negative curvature.
+    pub fn certificate_tally(&self) -> Tally {
+        self.run.certificate_counts.tally()
+    }
+
+    /// Seconds spent on the certificate.
+    pub fn certificate_seconds(&self) -> f64 {
+        self.run.certificate_seconds
+    }
+
+    /// What was verified at the answer; `None` if `certify` is off or the gradient test was not met.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.run.certificate.as_ref()
+    }
+
+    /// Number of stationary points with negative curvature that were left.
+    pub fn escapes(&self) -> u64 {
+        self.run.escapes
+    }
+
+    /// `‖g‖∞` at the current point.
+    pub fn gradient_norm(&self) -> f64 {
+        self.run.gradient_norm
+    }
+}
+
+/// A trial point as the search sees it.
+struct Tried<P> {
+    numbers: Trial,
+    cost: f64,
+    gradient: Option<P>,
+}
+
+impl<C, S, G> Minimizer<C, S, G>
+where
+    S: Subproblem,
+    G: Globalization<S::Region>,
+{
+    /// One search from `here` to an accepted point; `spare` is a buffer for trial points.
+    fn search<O>(&mut self, problem: &O, here: &Point<O::Point>, mut spare: Option<O::Point>) -> Result<Outcome<O::Point>>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        let at = At { problem, x: &here.x, rows: None, counts: &self.run.counts };
+        let operator = self.curvature.at(at)?;
+        let (x, g) = (here.x.as_slice(), here.gradient.as_slice());
+        let model = Model { value: here.cost, x, gradient: g, curvature: &*operator };
+        self.subproblem.prepare(&model)?;
+        let x_norm = norm(x);
+        let mut size = match self.run.size {
+            Some(size) => size,
+            None => self.globalization.first_size(&start(&model, x_norm)?),
+        };
+        let p = &mut self.scratch.p;
+        p.resize(x.len(), 0.0);
+        let slopes = self.globalization.needs_trial_slope();
+        let mut done = Accepted::default();
+        let outcome = loop {
+            let step = self.subproblem.step(&model, size, p)?;
+            done.trials += 1;
+            done.inner += step.inner;
+            let mut trial = spare.take().unwrap_or_else(|| here.x.clone());
+            add_scaled(x, 1.0, p, trial.as_mut_slice());
+            if let Some(stop) = overtime(&self.stopping, self.scratch.started) {
+                break Err(stop);
+            }
+            // NaN lengths fail this test too.
+            let moves = step.length > 0.0 && trial.as_slice() != x;
+            if !moves || done.trials > self.stopping.max_trials {
+                break Err(self.run.no_progress(done.trials));
+            }
+            let mut tried = evaluate(here, At { x: &trial, ..at }, p, size, &step, x_norm, slopes)?;
+            let mut verdict = self.globalization.judge(&tried.numbers);
+            if let Verdict::Accept { size: chosen, next } = verdict {
+                if chosen != size {
+                    // The search returns to an earlier trial: made again, since that is rare and storing each is not.
+                    let step = self.subproblem.step(&model, chosen, p)?;
+                    add_scaled(x, 1.0, p, trial.as_mut_slice());
+                    tried = evaluate(here, At { x: &trial, ..at }, p, chosen, &step, x_norm, slopes)?;
+                }
+                let gradient = match tried.gradient.take() {
+                    Some(gradient) => gradient,
+                    None => At { x: &trial, ..at }.gradient()?,
+                };
+                if all_finite(gradient.as_slice()) {
+                    done.numbers = Some(tried.numbers);
+                    self.run.size = Some(next);
+                    break Ok(Point { x: trial, cost: tried.cost, gradient });
+                }
+                // A finite cost with a broken gradient is no place to continue from: as if the trial had failed.
+                verdict = self.globalization.judge(&Trial { actual: f64::NEG_INFINITY, ..tried.numbers });
+            }
+            spare = Some(trial);
+            match verdict {
+                Verdict::Retry { size: next } => size = next,
+                Verdict::Stop(Stop::NoProgress { .. }) | Verdict::Accept { .. } => {
+                    break Err(self.run.no_progress(done.trials));
+                }
+                Verdict::Stop(stop) => break Err(stop),
+            }
+        };
+        drop(operator);
+        counts::add(&self.run.counts.factorization, self.subproblem.factorizations());
+        counts::add(&self.run.counts.inner, done.inner);
+        Ok(match outcome {
+            Err(stop) => Outcome::Stayed(stop),
+            Ok(there) => Outcome::Moved(there, done),
+        })
+    }
+
+    /// Looks at the exact curvature of a stationary point: fills the certificate, and returns a better point if
+    /// there is negative curvature to leave along.
+    fn examine<O>(&mut self, problem: &O, here: &Point<O::Point>) -> Result<Option<Point<O::Point>>>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        if !self.certify && !self.escape_saddles {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let at = At { problem, x: &here.x, rows: None, counts: &self.run.certificate_counts };
+        let depth = if self.certify { Depth::Full } else { Depth::Sign };
+        let examined = match self.curvature.exact(at) {
+            None => Certificate::undetermined(self.run.gradient_norm),
+            Some(operator) => self.scratch.certifier.examine(&*operator?, self.run.gradient_norm, depth)?,
+        };
+        let factorizations = self.scratch.certifier.factorizations();
+        counts::add(&self.run.certificate_counts.factorization, factorizations);
+        self.run.certificate_seconds += began.elapsed().as_secs_f64();
+        let saddle = examined.verdict == PointKind::Saddle;
+        self.run.certificate = self.certify.then_some(examined);
+        if !saddle || !self.escape_saddles || self.run.escapes >= MAX_ESCAPES {
+            return Ok(None);
+        }
+        let at = At { counts: &self.run.counts, ..at };
+        let better = leave_saddle(at, here, self.scratch.certifier.direction(), self.scratch.certifier.leftmost())?;
+        if better.is_some() {
+            self.run.escapes += 1;
+            self.run.certificate = None;
+        }
+        Ok(better)
+    }
+
+    /// Everything of one iteration but the bookkeeping of argmin's state. Returns the new point, if any, with the
+    /// numbers of the step, and the stop, if any.
+    fn iterate<O>(&mut self, problem: &O, here: &Point<O::Point>, spare: Option<O::Point>) -> Result<Iteration<O::Point>>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        if self.run.gradient_norm <= self.run.gradient_bound {
+            // Only a start (or a reloaded state) that already meets the gradient test comes here.
+            return self.stationary(problem, here, None, Accepted::default());
+        }
+        let (there, accepted) = match self.search(problem, here, spare)? {
+            Outcome::Stayed(stop) => return Ok((None, Accepted::default(), Some(stop))),
+            Outcome::Moved(there, accepted) => (there, accepted),
+        };
+        let change = &mut self.scratch.change;
+        change.resize(there.x.as_slice().len(), 0.0);
+        add_scaled(there.gradient.as_slice(), -1.0, here.gradient.as_slice(), change);
+        self.curvature.accepted(&self.scratch.p, change);
+        self.run.gradient_norm = norm_inf(there.gradient.as_slice());
+        if self.run.gradient_norm <= self.run.gradient_bound {
+            return self.stationary(problem, here, Some(there), accepted);
+        }
+        let length = accepted.numbers.map_or(0.0, |t| t.length);
+        let stop = self.stopping.after_step(length, norm(there.x.as_slice()), here.cost, there.cost);
+        Ok((Some(there), accepted, stop))
+    }
+
+    /// The gradient test is met at `there` (or at `here`, the start): stop, or leave along negative curvature.
+    fn stationary<O>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        there: Option<Point<O::Point>>,
+        accepted: Accepted,
+    ) -> Result<Iteration<O::Point>>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        let stop = Stop::Gradient { norm: self.run.gradient_norm, bound: self.run.gradient_bound };
+        match self.examine(problem, there.as_ref().unwrap_or(here)) {
+            Ok(None) => Ok((there, accepted, Some(stop))),
+            Ok(Some(better)) => {
+                self.run.gradient_norm = norm_inf(better.gradient.as_slice());
+                Ok((Some(better), accepted, None))
+            }
+            // The answer stands even if the curvature cannot be had there.
+            Err(_) => {
+                self.run.certificate = self.certify.then(|| Certificate::undetermined(self.run.gradient_norm));
+                Ok((there, accepted, Some(stop)))
+            }
+        }
+    }
+}
+
+type Iteration<P> = (Option<Point<P>>, Accepted, Option<Stop>);
+
+impl Run {
+    fn no_progress(&self, trials: u64) -> Stop {
+        Stop::NoProgress { gradient_norm: self.gradient_norm, bound: self.gradient_bound, trials }
+    }
+}
+
+fn overtime(stopping: &Stopping, started: Option<Instant>) -> Option<Stop> {
+    let (bound, started) = (stopping.deadline?, started?);
+    let seconds = started.elapsed().as_secs_f64();
+    (seconds > bound).then_some(Stop::Deadline { seconds, bound })
+}
+
+/// Evaluates a trial: its cost, and its gradient where the search or the rounding of `f` asks for it.
+fn evaluate<O: Objective>(
+    here: &Point<O::Point>,
+    there: At<'_, O>,
+    p: &[f64],
+    size: f64,
+    step: &Step,
+    x_norm: f64,
+    slopes: bool,
+) -> Result<Tried<O::Point>> {
+    let cost = there.cost()?;
+    let finite = cost.is_finite();
+    let drowned = DROWNED * f64::EPSILON * here.cost.abs();
+    let mut numbers = Trial {
+        size,
+        predicted: step.predicted,
+        actual: if finite { here.cost - cost } else { f64::NEG_INFINITY },
+        slope: step.slope,
+        trial_slope: None,
+        length: step.length,
+        x_norm,
+        cost: here.cost,
+        rounding: ROUNDING * f64::EPSILON * here.cost.abs(),
+    };
+    let by_gradient = finite && numbers.predicted.abs() <= drowned && numbers.actual.abs() <= drowned;
+    if !finite || !(by_gradient || slopes) {
+        return Ok(Tried { numbers, cost, gradient: None });
+    }
+    let gradient = there.gradient()?;
+    if !all_finite(gradient.as_slice()) {
+        numbers.actual = f64::NEG_INFINITY;
+        return Ok(Tried { numbers, cost, gradient: None });
+    }
+    let (before, after) = (dot(here.gradient.as_slice(), p), dot(gradient.as_slice(), p));
+    if by_gradient {
+        numbers.actual = -0.5 * (before + after);
+    }
+    // A line's slopes are per unit of size; a ball's are not.
+    let per_size = if step.slope == 0.0 { 1.0 } else { before / step.slope };
+    numbers.trial_slope = Some(after / per_size);
+    Ok(Tried { numbers, cost, gradient: Some(gradient) })
+}
+
+/// A point with lower cost along `±direction` from a stationary point with curvature `leftmost < 0`.
+fn leave_saddle<O: Objective>(
+    at: At<'_, O>,
+    here: &Point<O::Point>,
+    direction: &[f64],
+    leftmost: f64,
+) -> Result<Option<Point<O::Point>>> {
+    let mut x = here.x.clone();
+    let mut length = 1.0 + norm(here.x.as_slice());
+    let smallest = length * f64::EPSILON.cbrt();
+    let descending = if dot(here.gradient.as_slice(), direction) > 0.0 { -1.0 } else { 1.0 };
+    while length > smallest {
+        let enough = 1e-4 * 0.5 * leftmost.abs() * length * length;
+        for sign in [descending, -descending] {
+            add_scaled(here.x.as_slice(), sign * length, direction, x.as_mut_slice());
+            let there = At { x: &x, ..at };
+            let cost = there.cost()?;
+            if here.cost - cost > enough && cost.is_finite() {
+                let gradient = there.gradient()?;
+                if all_finite(gradient.as_slice()) {
+                    return Ok(Some(Point { x, cost, gradient }));
+                }
+            }
+        }
+        length *= 0.5;
+    }
+    Ok(None)
+}
+
+/// What globalizations want to know before the first trial of a run.
+fn start(model: &Model<'_>, x_norm: f64) -> Result<Start> {
+    let g = model.gradient;
+    let gradient_norm = norm(g);
+    // A product-only operator is not charged for a first guess.
+    if matches!(model.curvature.form(), Form::Product) || gradient_norm == 0.0 {
+        return Ok(Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
+    }
+    let mut work = vec![0.0; g.len()];
+    let largest_diagonal = operator::write_diagonal(model.curvature, &mut work)
+        .then(|| work.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    model.curvature.apply(g, &mut work)?;
+    let along = g.iter().zip(&work).map(|(g, b)| (g / gradient_norm) * (b / gradient_norm)).sum();
+    Ok(Start { gradient_norm, x_norm, largest_diagonal, gradient_curvature: Some(along) })
+}
+
+impl<O, P, C, S, G> Solver<O, State<P>> for Minimizer<C, S, G>
+where
+    O: Objective<Point = P>,
+    P: Vector,
+    C: Curvature<O>,
+    S: Subproblem,
+    G: Globalization<S::Region>,
+{
+    fn name(&self) -> &str {
+        "curvkit minimizer"
+    }
+
+    fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+        self.stopping.validate()?;
+        self.run = Run::default();
+        self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
+        let x = state.param.take().ok_or(Error::Unsupported { what: "a run", requirement: "a starting point" })?;
+        Error::check_finite("the starting point", x.as_slice())?;
+        let problem_ref = borrow(problem)?;
+        let at = At { problem: problem_ref, x: &x, rows: None, counts: &self.run.counts };
+        let cost = at.cost()?;
+        if !cost.is_finite() {
+            return Err(Error::NonFinite { what: "the cost at the starting point", index: None }.into());
+        }
+        let gradient = at.gradient()?;
+        Error::check_finite("the gradient at the starting point", gradient.as_slice())?;
+        self.run.gradient_norm = norm_inf(gradient.as_slice());
+        self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
+        (state.param, state.grad, state.cost) = (Some(x), Some(gradient), cost);
+        drain(&self.run, problem);
+        Ok((state, None))
+    }
+
+    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+        let (Some(x), Some(gradient)) = (state.param.take(), state.grad.take()) else {
+            return Err(Error::Unsupported { what: "an iteration", requirement: "a point and its gradient in the state" }.into());
+        };
+        let here = Point { x, cost: state.cost, gradient };
+        let spare = state.prev_param.take();
+        let (there, accepted, stop) = match borrow(problem).and_then(|o| self.iterate(o, &here, spare)) {
+            Ok(iteration) => iteration,
+            // An error here would lose the state, and the best point with it.
+            Err(error) => (None, Accepted::default(), Some(Stop::Failed { message: error.to_string() })),
+        };
+        record(&mut state, here, there);
+        let kv = if self.report { Some(self.key_values(&accepted)) } else { None };
+        if let Some(stop) = stop {
+            let reason = match stop.converged() {
+                true => TerminationReason::SolverConverged,
+                false => TerminationReason::SolverExit(stop.to_string()),
+            };
+            state.termination_status = TerminationStatus::Terminated(reason);
+            self.run.stop = Some(stop);
+        }
+        let last = state.termination_status.terminated() || state.iter + 1 >= state.max_iters;
+        if last || state.counting_enabled || state.time.is_some() {
+            drain(&self.run, problem);
+        }
+        Ok((state, kv))
+    }
+}
+
+type Result2<P> = std::result::Result<(State<P>, Option<KV>), ArgminError>;
+
+impl<C, S, G> Minimizer<C, S, G> {
+    fn key_values(&self, accepted: &Accepted) -> KV {
+        let mut kv = argmin::kv!(
+            "gradient_norm" => self.run.gradient_norm;
+            "trials" => accepted.trials;
+            "inner" => accepted.inner;
+        );
+        if let Some(t) = &accepted.numbers {
+            kv = kv.merge(argmin::kv!(
+                "size" => t.size;
+                "predicted" => t.predicted;
+                "actual" => t.actual;
+                "step_length" => t.length;
+            ));
+        }
+        kv
+    }
+}
+
+fn borrow<O>(problem: &Problem<O>) -> Result<&O> {
+    problem.problem.as_ref().ok_or(Error::Unsupported { what: "a run", requirement: "a problem" })
+}
+
+/// Moves the accepted point into argmin's state.
+fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Option<Point<P>>) {
+    let Some(there) = there else {
+        (state.param, state.grad) = (Some(here.x), Some(here.gradient));
+        return;
+    };
+    // argmin keeps as best the lowest cost; a step accepted within the rounding of `f` has the smaller gradient
+    // and is the better answer although its cost may be a few units in the last place higher.
+    let noise = ROUNDING * f64::EPSILON * there.cost.abs();
+    if (there.cost - state.best_cost).abs() <= noise {
+        state.best_cost = f64::INFINITY;
+    }
+    (state.prev_param, state.prev_grad, state.prev_cost) = (Some(here.x), Some(here.gradient), here.cost);
+    (state.param, state.grad, state.cost) = (Some(there.x), Some(there.gradient), there.cost);
+}
+
+/// Writes the run's totals into argmin's counters; only evaluations of the problem, under argmin's names.
+fn drain<O>(run: &Run, problem: &mut Problem<O>) {
+    let total = run.counts.tally().plus(&run.certificate_counts.tally());
+    for (name, count) in total.entries().filter(|(_, count)| *count > 0) {
+        problem.counts.insert(name, count);
+    }
+}
