@@ -9,6 +9,7 @@ use crate::counts::{Counts, Tally};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::norm_inf;
 use crate::problem::{Erased, Function};
+use crate::second_order::certificate::{Certificate, PointKind};
 use crate::testbed::TestProblem;
 use argmin::core::observers::ObserverMode;
 use argmin::core::{Executor, OptimizationResult, State, TerminationReason, TerminationStatus};
@@ -127,13 +128,25 @@ pub struct Outcome {
     /// Seconds of the run, the certificate's left out.
     pub seconds: f64,
     /// What was verified at the answer.
-    pub certificate: Option<serde_json::Value>,
+    pub certificate: Option<Certificate>,
     /// Evaluations for the certificate.
     pub certificate_counts: Tally,
     /// Seconds for the certificate.
     pub certificate_seconds: f64,
     /// The course of the run, if it was recorded.
     pub trace: Vec<TracePoint>,
+}
+
+impl Outcome {
+    /// The certificate's verdict in one word.
+    pub fn verdict(&self) -> Option<&'static str> {
+        self.certificate.as_ref().map(|c| match c.verdict {
+            PointKind::Minimum => "minimum",
+            PointKind::Degenerate => "degenerate",
+            PointKind::Saddle => "saddle",
+            PointKind::Undetermined => "not determined",
+        })
+    }
 }
 
 /// Runs the solver from the case's start.
@@ -174,7 +187,7 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
         iterations: state.get_iter(),
         counts: solver.tally(),
         seconds,
-        certificate: solver.certificate(),
+        certificate: solver.certificate().cloned(),
         certificate_counts: solver.certificate_tally(),
         certificate_seconds: solver.certificate_seconds(),
         trace,
@@ -224,7 +237,7 @@ fn own_error(error: argmin::core::Error) -> Error {
 }
 
 /// `f(x)` and `∇f(x)`.
-fn evaluate(function: &dyn Function, x: &[f64]) -> Result<(f64, Vec<f64>)> {
+pub(super) fn evaluate(function: &dyn Function, x: &[f64]) -> Result<(f64, Vec<f64>)> {
     let mut gradient = vec![0.0; x.len()];
     function.gradient(x, &mut gradient)?;
     Ok((function.cost(x)?, gradient))

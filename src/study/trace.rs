@@ -78,9 +78,9 @@ impl Recorder {
             counts: self.counts.tally(),
         };
         let mut points = self.points.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        // Long runs are thinned to one point per percent; the last one is always there.
+        // Long runs are thinned to one point per two percent; the last one is always there.
         if points.len() > DENSE && let [.., before, last] = points.as_mut_slice() {
-            if (last.iteration as f64) < 1.01 * before.iteration as f64 {
+            if (last.iteration as f64) < 1.02 * before.iteration as f64 {
                 *last = point;
                 return;
             }
@@ -90,7 +90,7 @@ impl Recorder {
 }
 
 /// Iterations that are all kept.
-const DENSE: usize = 300;
+const DENSE: usize = 100;
 
 impl Observe<VecState> for Recorder {
     fn observe_init(&mut self, _name: &str, state: &VecState, _kv: &KV) -> std::result::Result<(), ArgminError> {
