@@ -1,14 +1,22 @@
 //! Curvature matrices: each is one type with one interface, usable by every solver.
 
+mod absolute;
+mod bfgs;
 mod hessian;
 mod identity;
+mod lbfgs;
+mod sr1;
 
 use crate::error::Result;
 use crate::linalg::Operator;
 use crate::problem::{At, Objective};
 
+pub use absolute::Absolute;
+pub use bfgs::Bfgs;
 pub use hessian::{Hessian, HessianProducts};
 pub use identity::Identity;
+pub use lbfgs::Lbfgs;
+pub use sr1::Sr1;
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.
 ///

@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn norm_of_extreme_entries_neither_overflows_nor_underflows() {
-        assert_eq!(norm(&[3e200, 4e200]), 5e200);
+        assert!((norm(&[3e200, 4e200]) / 5e200 - 1.0).abs() < 1e-15);
         assert!((norm(&[3e-200, 4e-200]) / 5e-200 - 1.0).abs() < 1e-15);
         assert_eq!(norm(&[0.0; 3]), 0.0);
         assert!(norm_inf(&[1.0, f64::NAN]).is_nan());

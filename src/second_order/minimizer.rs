@@ -456,8 +456,8 @@ fn start(model: &Model<'_>, x_norm: f64) -> Result<Start> {
         return Ok(Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
     }
     let mut work = vec![0.0; g.len()];
-    let largest_diagonal = operator::write_diagonal(model.curvature, &mut work)
-        .then(|| work.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    let largest_diagonal =
+        operator::write_diagonal(model.curvature, &mut work).then(|| work.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     model.curvature.apply(g, &mut work)?;
     let along = g.iter().zip(&work).map(|(g, b)| (g / gradient_norm) * (b / gradient_norm)).sum();
     Ok(Start { gradient_norm, x_norm, largest_diagonal, gradient_curvature: Some(along) })

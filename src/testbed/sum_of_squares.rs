@@ -24,7 +24,12 @@ pub trait ResidualFunction: Send + Sync + 'static {
 pub trait Terms {
     /// A residual of the few variables `at` (distinct): its value, `∂r/∂x` at those, and the lower triangle of its Hessian
     /// by rows (`h₀₀, h₁₀, h₁₁, h₂₀, …`), empty if it is linear.
-    fn local<const K: usize>(&mut self, value: f64, at: [usize; K], gradient: [f64; K], hessian: &[f64]);
+    #[inline]
+    fn local<const K: usize>(&mut self, value: f64, at: [usize; K], gradient: [f64; K], hessian: &[f64]) {
+        self.sparse(value, &at, &gradient, hessian);
+    }
+    /// The same for a number of variables that is known at run time; `at` and `gradient` have the same length.
+    fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], hessian: &[f64]);
     /// A residual of all variables: its value, `j ↦ ∂r/∂xⱼ`, and its Hessian.
     fn dense(&mut self, value: f64, gradient: &dyn Fn(usize) -> f64, hessian: Bend<'_>);
 }
@@ -164,7 +169,7 @@ struct Value(f64);
 
 impl Terms for Value {
     #[inline]
-    fn local<const K: usize>(&mut self, value: f64, _: [usize; K], _: [f64; K], _: &[f64]) {
+    fn sparse(&mut self, value: f64, _: &[usize], _: &[f64], _: &[f64]) {
         self.0 += value * value;
     }
     #[inline]
@@ -178,7 +183,7 @@ struct Values<'a>(std::slice::IterMut<'a, f64>);
 
 impl Terms for Values<'_> {
     #[inline]
-    fn local<const K: usize>(&mut self, value: f64, _: [usize; K], _: [f64; K], _: &[f64]) {
+    fn sparse(&mut self, value: f64, _: &[usize], _: &[f64], _: &[f64]) {
         if let Some(o) = self.0.next() {
             *o = value;
         }
@@ -200,9 +205,9 @@ struct Jacobian<'a> {
 
 impl Terms for Jacobian<'_> {
     #[inline]
-    fn local<const K: usize>(&mut self, _: f64, at: [usize; K], gradient: [f64; K], _: &[f64]) {
-        for (j, g) in at.into_iter().zip(gradient) {
-            self.out[j * self.m + self.row] = g;
+    fn sparse(&mut self, _: f64, at: &[usize], gradient: &[f64], _: &[f64]) {
+        for (&j, g) in at.iter().zip(gradient) {
+            self.out[j * self.m + self.row] = *g;
         }
         self.row += 1;
     }
@@ -220,8 +225,8 @@ struct Gradient<'a>(&'a mut [f64]);
 
 impl Terms for Gradient<'_> {
     #[inline]
-    fn local<const K: usize>(&mut self, value: f64, at: [usize; K], gradient: [f64; K], _: &[f64]) {
-        for (j, g) in at.into_iter().zip(gradient) {
+    fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], _: &[f64]) {
+        for (&j, g) in at.iter().zip(gradient) {
             self.0[j] += 2.0 * value * g;
         }
     }
@@ -245,8 +250,8 @@ struct DenseHessian<'a> {
 
 impl Terms for DenseHessian<'_> {
     #[inline]
-    fn local<const K: usize>(&mut self, value: f64, at: [usize; K], gradient: [f64; K], hessian: &[f64]) {
-        for a in 0..K {
+    fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], hessian: &[f64]) {
+        for a in 0..at.len() {
             for b in 0..=a {
                 let (row, column) = (at[a].max(at[b]), at[a].min(at[b]));
                 self.lower[column * self.n + row] += 2.0 * (gradient[a] * gradient[b] + value * packed(hessian, a, b));
@@ -286,8 +291,8 @@ struct SparseHessian<'a> {
 
 impl Terms for SparseHessian<'_> {
     #[inline]
-    fn local<const K: usize>(&mut self, value: f64, _: [usize; K], gradient: [f64; K], hessian: &[f64]) {
-        for a in 0..K {
+    fn sparse(&mut self, value: f64, _: &[usize], gradient: &[f64], hessian: &[f64]) {
+        for a in 0..gradient.len() {
             for b in 0..=a {
                 let entry = 2.0 * (gradient[a] * gradient[b] + value * packed(hessian, a, b));
                 if let Some(&[p, q]) = self.positions.next() {
@@ -312,10 +317,10 @@ struct Product<'a> {
 
 impl Terms for Product<'_> {
     #[inline]
-    fn local<const K: usize>(&mut self, value: f64, at: [usize; K], gradient: [f64; K], hessian: &[f64]) {
-        let along: f64 = (0..K).map(|a| gradient[a] * self.v[at[a]]).sum();
-        for a in 0..K {
-            let bent: f64 = (0..K).map(|b| packed(hessian, a.max(b), a.min(b)) * self.v[at[b]]).sum();
+    fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], hessian: &[f64]) {
+        let along: f64 = (0..at.len()).map(|a| gradient[a] * self.v[at[a]]).sum();
+        for a in 0..at.len() {
+            let bent: f64 = (0..at.len()).map(|b| packed(hessian, a.max(b), a.min(b)) * self.v[at[b]]).sum();
             self.out[at[a]] += 2.0 * (along * gradient[a] + value * bent);
         }
     }
@@ -343,8 +348,8 @@ struct Pairs {
 }
 
 impl Terms for Pairs {
-    fn local<const K: usize>(&mut self, _: f64, at: [usize; K], _: [f64; K], _: &[f64]) {
-        self.list.extend((0..K).flat_map(|a| (0..=a).map(move |b| (at[a], at[b]))));
+    fn sparse(&mut self, _: f64, at: &[usize], _: &[f64], _: &[f64]) {
+        self.list.extend((0..at.len()).flat_map(|a| (0..=a).map(move |b| (at[a], at[b]))));
     }
     fn dense(&mut self, _: f64, _: &dyn Fn(usize) -> f64, _: Bend<'_>) {
         self.dense = true;

@@ -1,7 +1,18 @@
 //! Globalizations: they judge trial steps by numbers alone and choose the next size.
 
+mod armijo;
+mod fixed;
+mod interpolate;
+#[cfg(test)]
+mod testing;
+mod trust_region;
+
 use super::Region;
 use crate::error::Stop;
+
+pub use armijo::{Armijo, ArmijoState, InitialStep};
+pub use fixed::Fixed;
+pub use trust_region::{TrustRegion, TrustRegionState};
 
 /// The numbers of one trial step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +38,20 @@ pub struct Trial {
     pub rounding: f64,
 }
 
+impl Trial {
+    /// True if the trial can be compared at all: a finite cost at the end of a finite step.
+    pub fn is_finite(&self) -> bool {
+        self.actual.is_finite() && self.length.is_finite() && self.predicted.is_finite()
+    }
+
+    /// True if a step of length `length` is lost in the rounding of `x`. The bound is far below `ε ‖x‖`, because the
+    /// entries of `x` may differ by many orders of magnitude.
+    pub(crate) fn is_negligible(&self, length: f64) -> bool {
+        // Written so that NaN counts as negligible: a search that is fed NaN must end.
+        !(length > f64::EPSILON * f64::EPSILON * self.x_norm && length > f64::MIN_POSITIVE)
+    }
+}
+
 /// What to do with a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -43,8 +68,15 @@ pub enum Verdict {
         /// The size to try.
         size: f64,
     },
-    /// No size will do.
+    /// No size will do. A search knows no gradient: in [`Stop::NoProgress`] it fills `trials` only, the solver the rest.
     Stop(Stop),
+}
+
+impl Verdict {
+    /// The end of a search that found no acceptable size in `trials` trials.
+    pub(crate) fn give_up(trials: u64) -> Self {
+        Self::Stop(Stop::NoProgress { gradient_norm: f64::NAN, bound: f64::NAN, trials })
+    }
 }
 
 /// What is known before the first trial of a run.
