@@ -113,8 +113,7 @@ mod tests {
     #[test]
     fn performance_profile_of_a_hand_made_table_has_its_published_shape() {
         // Solver 0 wins problem 0 and fails problem 2; solver 1 wins problem 1 by 4; nobody solves problem 3.
-        let costs =
-            [vec![1.0, 2.0], vec![8.0, 2.0], vec![f64::NAN, 5.0], vec![FAILED, FAILED]].map(|row| row.to_vec()).to_vec();
+        let costs = [vec![1.0, 2.0], vec![8.0, 2.0], vec![f64::NAN, 5.0], vec![FAILED, FAILED]].map(|row| row.to_vec()).to_vec();
         let profiles = performance_profile(&costs);
         assert_eq!(profiles[0].corners, [(1.0, 0.25), (4.0, 0.5)]);
         assert_eq!(profiles[1].corners, [(1.0, 0.5), (2.0, 0.75)]);
@@ -140,10 +139,12 @@ mod tests {
     #[test]
     fn data_profile_counts_problems_below_the_target_per_simplex_gradient() {
         // f₀ = 100, f_L = 0: τ = 1e-1 asks for 10, τ = 1e-3 for 0.1.
-        let easy = Histories { n: 1, first: 100.0, lowest: 0.0, solvers: vec![
-            vec![(1.0, 100.0), (4.0, 10.0), (10.0, 0.05)],
-            vec![(1.0, 100.0), (2.0, 0.0)],
-        ] };
+        let easy = Histories {
+            n: 1,
+            first: 100.0,
+            lowest: 0.0,
+            solvers: vec![vec![(1.0, 100.0), (4.0, 10.0), (10.0, 0.05)], vec![(1.0, 100.0), (2.0, 0.0)]],
+        };
         let hard = Histories { n: 9, first: 100.0, lowest: 0.0, solvers: vec![vec![(50.0, 9.0)], vec![(1.0, 99.0)]] };
         let problems = [easy, hard];
         let coarse = data_profile(&problems, 1e-1);

@@ -196,7 +196,12 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
 
 type Finished = OptimizationResult<Erased, AnySolver, VecState>;
 
-fn executor(function: Arc<dyn Function>, case: &Case, setup: &Setup, settings: &Settings) -> Result<Executor<Erased, AnySolver, VecState>> {
+fn executor(
+    function: Arc<dyn Function>,
+    case: &Case,
+    setup: &Setup,
+    settings: &Settings,
+) -> Result<Executor<Erased, AnySolver, VecState>> {
     let solver = setup.build(Some(settings.seconds))?;
     let limit = settings.max_iters.unwrap_or(setup.max_iters);
     Ok(Executor::new(Erased(function), solver)
@@ -219,10 +224,8 @@ fn traced(case: &Case, setup: &Setup, settings: &Settings) -> Result<Vec<TracePo
     let points = Arc::new(Mutex::new(Vec::new()));
     let function = Arc::new(Counted { function: case.function.clone(), counts: counts.clone() });
     let recorder = Recorder::new(points.clone(), counts);
-    let result = executor(function, case, setup, settings)?
-        .add_observer(recorder, ObserverMode::Always)
-        .run()
-        .map_err(own_error)?;
+    let result =
+        executor(function, case, setup, settings)?.add_observer(recorder, ObserverMode::Always).run().map_err(own_error)?;
     let mut points = std::mem::take(&mut *points.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
     if let Some(last) = points.last_mut() {
         // The certificate is made inside the last iteration; its evaluations are no part of the run.
@@ -244,7 +247,8 @@ pub(super) fn evaluate(function: &dyn Function, x: &[f64]) -> Result<(f64, Vec<f
 }
 
 fn ending(stop: Option<&Stop>, state: &VecState, settings: &Settings, setup: &Setup) -> Ending {
-    let of = |reason: &str, value: Option<f64>, bound: Option<f64>, text: String| Ending { reason: reason.into(), value, bound, text };
+    let of =
+        |reason: &str, value: Option<f64>, bound: Option<f64>, text: String| Ending { reason: reason.into(), value, bound, text };
     if let Some(stop) = stop {
         let (value, bound) = stop.value_and_bound().unzip();
         return of(stop.reason(), value, bound, stop.to_string());
@@ -257,7 +261,12 @@ fn ending(stop: Option<&Stop>, state: &VecState, settings: &Settings, setup: &Se
         }
         TerminationStatus::Terminated(TerminationReason::Timeout) => {
             let seconds = state.get_time().map_or(f64::NAN, |t| t.as_secs_f64());
-            of("deadline", Some(seconds), Some(settings.seconds), format!("time limit: {seconds:.3} s > {:.3} s", settings.seconds))
+            of(
+                "deadline",
+                Some(seconds),
+                Some(settings.seconds),
+                format!("time limit: {seconds:.3} s > {:.3} s", settings.seconds),
+            )
         }
         other => of("other", None, None, other.to_string()),
     }

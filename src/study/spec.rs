@@ -184,7 +184,9 @@ impl Spec {
         for (name, text) in &self.options {
             let Some(key) = keys.iter().find(|k| k.name == name) else {
                 return Err(match Error::unknown("option", name, keys.iter().map(|k| k.name)) {
-                    Error::Unknown { kind, nearest, .. } => Error::Unknown { kind, name: format!("{}:{name}", self.name), nearest },
+                    Error::Unknown { kind, nearest, .. } => {
+                        Error::Unknown { kind, name: format!("{}:{name}", self.name), nearest }
+                    }
                     other => other,
                 });
             };
@@ -272,7 +274,8 @@ mod tests {
     fn a_million_random_texts_never_panic() {
         use rand::{Rng, SeedableRng};
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-        let pieces = ["newton", "gtol", "memory", "=", ":", ",", " ", "1e-8", "-1", "nan", "inf", "9e999", "é", "\u{202e}", "\0", "true"];
+        let pieces =
+            ["newton", "gtol", "memory", "=", ":", ",", " ", "1e-8", "-1", "nan", "inf", "9e999", "é", "\u{202e}", "\0", "true"];
         let (mut accepted, mut text) = (0u32, String::new());
         for _ in 0..1_000_000 {
             text.clear();

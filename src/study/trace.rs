@@ -79,7 +79,9 @@ impl Recorder {
         };
         let mut points = self.points.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         // Long runs are thinned to one point per two percent; the last one is always there.
-        if points.len() > DENSE && let [.., before, last] = points.as_mut_slice() {
+        if points.len() > DENSE
+            && let [.., before, last] = points.as_mut_slice()
+        {
             if (last.iteration as f64) < 1.02 * before.iteration as f64 {
                 *last = point;
                 return;

@@ -29,12 +29,28 @@ fn csv(path: &Path, (header, rows): Table<'_>) -> Result<()> {
 
 fn summary(comparison: &Comparison, path: &Path) -> Result<()> {
     let header = [
-        "solver", "family", "solved", "at_known_minimum", "problems", "iterations", "median_iterations", "cost_count",
-        "gradient_count", "hessian_count", "hessian_product_count", "factorization_count", "gradient_equivalents", "seconds",
+        "solver",
+        "family",
+        "solved",
+        "at_known_minimum",
+        "problems",
+        "iterations",
+        "median_iterations",
+        "cost_count",
+        "gradient_count",
+        "hessian_count",
+        "hessian_product_count",
+        "factorization_count",
+        "gradient_equivalents",
+        "seconds",
     ];
     let rows = comparison.totals().into_iter().map(|t| {
         let mut row = vec![t.solver, t.family.label().into(), t.solved.to_string(), t.at_known_minimum.to_string()];
-        row.extend([t.problems.to_string(), t.iterations.to_string(), t.median_iterations.map_or(String::new(), |m| m.to_string())]);
+        row.extend([
+            t.problems.to_string(),
+            t.iterations.to_string(),
+            t.median_iterations.map_or(String::new(), |m| m.to_string()),
+        ]);
         let c = t.counts;
         row.extend([c.cost, c.gradient, c.hessian, c.hessian_product, c.factorization].map(|v| v.to_string()));
         row.extend([t.work.to_string(), t.seconds.to_string()]);
@@ -45,9 +61,26 @@ fn summary(comparison: &Comparison, path: &Path) -> Result<()> {
 
 fn runs(comparison: &Comparison, path: &Path) -> Result<()> {
     let header = [
-        "problem", "n", "solver", "converged", "solved", "at_known_minimum", "stop", "cost", "gradient_norm", "iterations",
-        "cost_count", "gradient_count", "hessian_count", "hessian_product_count", "factorization_count", "inner_count",
-        "gradient_equivalents", "seconds", "certificate", "certificate_seconds",
+        "problem",
+        "n",
+        "solver",
+        "converged",
+        "solved",
+        "at_known_minimum",
+        "stop",
+        "cost",
+        "gradient_norm",
+        "iterations",
+        "cost_count",
+        "gradient_count",
+        "hessian_count",
+        "hessian_product_count",
+        "factorization_count",
+        "inner_count",
+        "gradient_equivalents",
+        "seconds",
+        "certificate",
+        "certificate_seconds",
     ];
     let rows = comparison.outcomes.iter().flatten().map(|o| {
         let mut row = vec![o.problem.clone(), o.n.to_string(), o.solver.clone(), o.converged.to_string(), o.solved.to_string()];
@@ -55,7 +88,12 @@ fn runs(comparison: &Comparison, path: &Path) -> Result<()> {
         row.extend([o.stop.reason.clone(), o.cost.to_string(), o.gradient_norm.to_string(), o.iterations.to_string()]);
         let c = o.counts;
         row.extend([c.cost, c.gradient, c.hessian, c.hessian_product, c.factorization, c.inner].map(|v| v.to_string()));
-        row.extend([o.work().to_string(), o.seconds.to_string(), o.verdict().unwrap_or_default().into(), o.certificate_seconds.to_string()]);
+        row.extend([
+            o.work().to_string(),
+            o.seconds.to_string(),
+            o.verdict().unwrap_or_default().into(),
+            o.certificate_seconds.to_string(),
+        ]);
         row
     });
     csv(path, (&header, Box::new(rows)))
