@@ -1,5 +1,9 @@
 //! Problems: argmin's own traits under one name ([`Objective`]), and the capabilities that argmin lacks.
 
+#[cfg(feature = "autodiff")]
+mod autodiff;
+pub mod check;
+mod elements;
 mod function;
 
 use crate::counts::{self, Counts};
@@ -7,6 +11,11 @@ use crate::error::{Error, Result};
 use crate::linalg::Vector;
 use argmin::core::{CostFunction, Gradient};
 
+#[cfg(feature = "autodiff")]
+pub use autodiff::{AutoDiff, DualFunction, DualNum};
+#[cfg(feature = "autodiff")]
+pub use elements::{AutoElement, DualElement};
+pub use elements::{Element, Elements, ElementsBuilder};
 pub use function::{Erased, Function, HessianMatrix};
 
 /// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one

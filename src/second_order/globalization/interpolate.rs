@@ -24,9 +24,12 @@ pub(crate) fn cubic_through_two(d0: f64, a: f64, fa: f64, b: f64, fb: f64) -> f6
     if c2 >= 0.0 { -d0 / (c2 + root) } else { (root - c2) / (3.0 * c3) }
 }
 
-/// Minimizer of the cubic with value 0 and slope `d0` at 0, value `f` and slope `d` at `a`.
+/// Minimizer of the cubic with value 0 and slope `d0` at 0, value `f` and slope `d` at `a` (of either sign).
 pub(crate) fn cubic_hermite(d0: f64, a: f64, f: f64, d: f64) -> f64 {
-    let theta = d0 + d - 3.0 * f / a;
+    let theta = d0 + d - 3.0 * (f / a);
+    // Scaled, because squares of slopes overflow or vanish long before the slopes do.
+    let scale = theta.abs().max(d0.abs()).max(d.abs());
+    let (theta, d0, d) = (theta / scale, d0 / scale, d / scale);
     let discriminant = theta * theta - d0 * d;
     if discriminant < 0.0 {
         return f64::NAN;

@@ -1,18 +1,28 @@
 //! Globalizations: they judge trial steps by numbers alone and choose the next size.
 
 mod armijo;
+mod cubic_weight;
+mod damping;
 mod fixed;
+mod hager_zhang;
+mod initial_step;
 mod interpolate;
 #[cfg(test)]
 mod testing;
 mod trust_region;
+mod wolfe;
 
 use super::Region;
 use crate::error::Stop;
 
-pub use armijo::{Armijo, ArmijoState, InitialStep};
+pub use armijo::{Armijo, ArmijoState};
+pub use cubic_weight::{CubicWeight, CubicWeightState};
+pub use damping::{DampingControl, DampingControlState};
 pub use fixed::Fixed;
+pub use hager_zhang::{HagerZhang, HagerZhangState};
+pub use initial_step::InitialStep;
 pub use trust_region::{TrustRegion, TrustRegionState};
+pub use wolfe::{StrongWolfe, StrongWolfeState};
 
 /// The numbers of one trial step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,6 +60,24 @@ impl Trial {
         // Written so that NaN counts as negligible: a search that is fed NaN must end.
         !(length > f64::EPSILON * f64::EPSILON * self.x_norm && length > f64::MIN_POSITIVE)
     }
+
+    /// What rounding may take from `actual`: nothing if the gradient at the trial is known, because then a reduction
+    /// that drowns in `f` was measured by gradients.
+    pub(crate) fn forgiven(&self) -> f64 {
+        if self.trial_slope.is_some() { 0.0 } else { self.rounding }
+    }
+
+    /// `ρ = actual / predicted`, relaxed where both drown in rounding; `−∞` if the trial is not finite.
+    pub(crate) fn relaxed_ratio(&self) -> f64 {
+        if self.is_finite() { relaxed_ratio(self.actual, self.predicted, self.forgiven()) } else { f64::NEG_INFINITY }
+    }
+}
+
+/// `(actual + δ) / (predicted + δ)`: with the rounding `δ` of `f` it tends to 1 where both drown in it (Conn, Gould &
+/// Toint 2000, §17.4.2). A model that predicts an increase gets `−∞`.
+pub(crate) fn relaxed_ratio(actual: f64, predicted: f64, rounding: f64) -> f64 {
+    let below = predicted + rounding;
+    if below > 0.0 { (actual + rounding) / below } else { f64::NEG_INFINITY }
 }
 
 /// What to do with a trial.

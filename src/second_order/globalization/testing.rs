@@ -42,3 +42,36 @@ pub fn search(search: &mut impl Globalization<Line>, first: f64, phi: impl Fn(f6
     }
     panic!("the search does not end: {:?}", &tried[tried.len() - 20..]);
 }
+
+/// The six functions of Moré & Thuente (TOMS 20, 1994), §5: value and slope.
+pub fn more_thuente(function: usize, a: f64) -> (f64, f64) {
+    match function {
+        1 => {
+            let b = 2.0;
+            (-a / (a * a + b), (a * a - b) / (a * a + b).powi(2))
+        }
+        2 => {
+            let t = a + 0.004;
+            (t.powi(5) - 2.0 * t.powi(4), 5.0 * t.powi(4) - 8.0 * t.powi(3))
+        }
+        3 => {
+            let (b, l, pi) = (0.01, 39.0, std::f64::consts::PI);
+            let (f, d) = match a {
+                a if a <= 1.0 - b => (1.0 - a, -1.0),
+                a if a >= 1.0 + b => (a - 1.0, 1.0),
+                a => ((a - 1.0).powi(2) / (2.0 * b) + b / 2.0, (a - 1.0) / b),
+            };
+            (f + 2.0 * (1.0 - b) / (l * pi) * (l * pi / 2.0 * a).sin(), d + (1.0 - b) * (l * pi / 2.0 * a).cos())
+        }
+        4 => yanai(0.001, 0.001, a),
+        5 => yanai(0.01, 0.001, a),
+        6 => yanai(0.001, 0.01, a),
+        other => panic!("no function {other}"),
+    }
+}
+
+fn yanai(b1: f64, b2: f64, a: f64) -> (f64, f64) {
+    let gamma = |b: f64| (1.0 + b * b).sqrt() - b;
+    let (p, q) = (((1.0 - a).powi(2) + b2 * b2).sqrt(), (a * a + b1 * b1).sqrt());
+    (gamma(b1) * p + gamma(b2) * q, gamma(b1) * (a - 1.0) / p + gamma(b2) * a / q)
+}

@@ -4,7 +4,7 @@
 //! rule Algorithm 10.1.2 (Toint 1996). Shrinking by interpolation follows Moré (1978).
 
 use super::interpolate::{quadratic, safeguard};
-use super::{Globalization, Start, Trial, Verdict};
+use super::{Globalization, Start, Trial, Verdict, relaxed_ratio};
 use crate::error::{Error, Result};
 use crate::second_order::Ball;
 
@@ -117,7 +117,7 @@ impl Globalization<Ball> for TrustRegion {
         if trial.is_negligible(trial.length) {
             return Verdict::give_up(std::mem::take(&mut self.state.trials));
         }
-        let plain = relaxed_ratio(trial.actual, trial.predicted, trial.rounding);
+        let plain = trial.relaxed_ratio();
         let ratio = match &self.state.history {
             Some(h) if self.nonmonotone > 0 && trial.is_finite() => plain.max(h.ratio(trial)),
             _ => plain,
@@ -136,13 +136,6 @@ impl Globalization<Ball> for TrustRegion {
         }
         Verdict::Retry { size: radius }
     }
-}
-
-/// `(actual + δ) / (predicted + δ)`: near a minimum both drown in the rounding `δ` of `f` and the ratio tends to 1
-/// (Conn, Gould & Toint 2000, §17.4.2). A model that predicts an increase gets `−∞`.
-pub(crate) fn relaxed_ratio(actual: f64, predicted: f64, rounding: f64) -> f64 {
-    let below = predicted + rounding;
-    if below > 0.0 { (actual + rounding) / below } else { f64::NEG_INFINITY }
 }
 
 /// True if the constraint `‖p‖ ≤ size` was active. A radius in a scaled norm does not show in `‖p‖₂`, but an active
@@ -270,6 +263,8 @@ mod tests {
         assert_eq!(judge(&drowned), Verdict::Accept { size: 1.0, next: 1.0 });
         // The same numbers without rounding are a rejection.
         assert!(matches!(judge(&Trial { rounding: 0.0, ..drowned }), Verdict::Retry { .. }));
+        // With the reduction measured by gradients there is nothing to forgive.
+        assert!(matches!(judge(&Trial { trial_slope: Some(1e-13), ..drowned }), Verdict::Retry { .. }));
     }
 
     #[test]

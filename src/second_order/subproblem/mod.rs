@@ -1,8 +1,16 @@
 //! Subproblems: solvers of the quadratic model `m(p) = f + gᵀp + ½ pᵀBp` for one scalar size.
 
+mod forcing;
+mod steihaug;
+mod truncated_cg;
+
 use super::Region;
 use crate::error::Result;
 use crate::linalg::SymmetricOperator;
+
+pub use forcing::Forcing;
+pub use steihaug::Steihaug;
+pub use truncated_cg::TruncatedCg;
 
 /// The quadratic model at the current point.
 pub struct Model<'a> {

@@ -1,0 +1,291 @@
+//! Line search with approximate Wolfe conditions: reaches the accuracy of the gradient where `f` has lost its digits.
+//!
+//! Hager & Zhang, SIAM J. Optim. 16 (2005) and *Algorithm 851: CG_DESCENT*, ACM TOMS 32 (2006). Names of steps (B0–B3,
+//! U0–U3, S1–S4, L1–L3) are those of the papers. A length is accepted if it meets the Wolfe conditions (T1)
+//!
+//! ```text
+//! φ(α) − φ(0) ≤ δ α φ′(0),   φ′(α) ≥ σ φ′(0)
+//! ```
+//!
+//! or the approximate ones (T2), where the first is replaced by `φ′(α) ≤ (2δ − 1) φ′(0)` and `φ(α) ≤ φ(0) + ε |φ(0)|`.
+
+use super::{Globalization, InitialStep, Start, Trial, Verdict};
+use crate::error::{Error, Result};
+use crate::second_order::Line;
+
+/// Finds a length that meets the Wolfe or the approximate Wolfe conditions.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HagerZhang {
+    /// `δ`, sufficient decrease, below 1/2. Default 0.1.
+    pub delta: f64,
+    /// `σ`, curvature, from `δ` to 1. Default 0.9.
+    pub sigma: f64,
+    /// `ε`: an increase of the cost by `ε |φ(0)|` still counts as rounding. Default 1e-6.
+    pub epsilon: f64,
+    /// `θ`: where (U3) divides an interval. Default 0.5.
+    pub theta: f64,
+    /// `γ`: an interval that is not shortened by this factor is bisected. Default 2/3.
+    pub gamma: f64,
+    /// `ρ`: factor of expansion while bracketing. Default 5.
+    pub rho: f64,
+    /// First step length of each search. Default 1.
+    pub initial: InitialStep,
+    /// Progress of the run; leave it at its default.
+    pub state: HagerZhangState,
+}
+
+/// What a [`HagerZhang`] search remembers between trials.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HagerZhangState {
+    /// Trials of the present search.
+    pub trials: u64,
+    phase: Phase,
+    /// The interval: `φ(a) ≤ φ(0) + ε`, `φ′(a) < 0 ≤ φ′(b)`.
+    a: End,
+    b: End,
+    /// The interval at the start of the present round, L1.
+    old_a: End,
+    old_b: End,
+    /// The trial with the lowest cost so far, if it is below `φ(0)`.
+    best: Option<End>,
+}
+
+/// A length with `φ(α) − φ(0)` and `φ′(α)`; `value` is `None` where `φ` is not finite.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct End {
+    size: f64,
+    value: Option<f64>,
+    slope: f64,
+}
+
+/// What the present trial is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Phase {
+    /// B: expand until an interval is found.
+    #[default]
+    Bracket,
+    /// U0–U2 of an update; the round goes on after it.
+    Update(Round),
+    /// U3 of an update: close in on a length with non-negative slope, below the end `b`.
+    Narrow(Round),
+}
+
+/// Where a round stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Round {
+    /// The first interval.
+    Begin,
+    /// S1: the first secant step.
+    First,
+    /// S4: the second secant step.
+    Second,
+    /// L2: bisection.
+    Bisection,
+}
+
+/// Which end an update replaced by its own argument.
+#[derive(PartialEq)]
+enum Replaced {
+    A,
+    B,
+    Neither,
+}
+
+/// Trials of one search.
+const MAX_TRIALS: u64 = 100;
+
+impl Default for HagerZhang {
+    fn default() -> Self {
+        Self {
+            delta: 0.1,
+            sigma: 0.9,
+            epsilon: 1e-6,
+            theta: 0.5,
+            gamma: 2.0 / 3.0,
+            rho: 5.0,
+            initial: InitialStep::Unit,
+            state: HagerZhangState::default(),
+        }
+    }
+}
+
+impl HagerZhang {
+    /// Checks the ranges: `0 < δ < ½`, `δ ≤ σ < 1`, `ε ≥ 0`, `θ` and `γ` in (0, 1), `ρ > 1`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        Error::check_option(self.delta > 0.0 && self.delta < 0.5, "delta", "in (0, 0.5)", self.delta)?;
+        Error::check_option(self.sigma >= self.delta && self.sigma < 1.0, "sigma", "in [delta, 1)", self.sigma)?;
+        Error::check_option(self.epsilon >= 0.0 && self.epsilon.is_finite(), "epsilon", "not negative", self.epsilon)?;
+        Error::check_option(self.theta > 0.0 && self.theta < 1.0, "theta", "in (0, 1)", self.theta)?;
+        Error::check_option(self.gamma > 0.0 && self.gamma < 1.0, "gamma", "in (0, 1)", self.gamma)?;
+        Error::check_option(self.rho > 1.0 && self.rho.is_finite(), "rho", "above 1 and finite", self.rho)?;
+        self.initial.validate()
+    }
+
+    fn accepts(&self, trial: &Trial, end: &End) -> bool {
+        let (value, slope, first) = (end.value.unwrap_or(f64::INFINITY), end.slope, trial.slope);
+        let flat = slope >= self.sigma * first;
+        let wolfe = value <= self.delta * end.size * first;
+        let approximate = slope <= (2.0 * self.delta - 1.0) * first && value <= self.tolerance(trial);
+        flat && (wolfe || approximate)
+    }
+
+    fn tolerance(&self, trial: &Trial) -> f64 {
+        self.epsilon * trial.cost.abs()
+    }
+
+    /// Ends the search at the best length found, if it decreases the cost.
+    fn finish(&mut self) -> Verdict {
+        let state = std::mem::take(&mut self.state);
+        match state.best {
+            Some(best) => Verdict::Accept { size: best.size, next: self.initial.after_return_to(best.size) },
+            None => Verdict::give_up(state.trials),
+        }
+    }
+
+    /// Asks for a length inside the interval, or ends if rounding leaves none.
+    fn ask(&mut self, phase: Phase, size: f64) -> Verdict {
+        let s = &mut self.state;
+        if !(size > s.a.size && size < s.b.size) || s.b.size - s.a.size <= f64::EPSILON * s.b.size {
+            return self.finish();
+        }
+        s.phase = phase;
+        Verdict::Retry { size }
+    }
+
+    /// B1–B3.
+    fn bracket(&mut self, c: End, tolerance: f64) -> Verdict {
+        let low = c.value.is_some_and(|v| v <= tolerance);
+        if c.value.is_some() && c.slope >= 0.0 {
+            self.state.b = c; // B1; `a` is the last length that was low
+            return self.updated(Round::Begin, Replaced::Neither);
+        }
+        if !low {
+            return self.narrow(c, Round::Begin); // B2
+        }
+        self.state.a = c; // B3
+        let next = self.rho * c.size;
+        if next.is_finite() { Verdict::Retry { size: next } } else { self.finish() }
+    }
+
+    /// U0–U2, and the entry of U3.
+    fn update(&mut self, c: End, round: Round, tolerance: f64) -> Verdict {
+        if c.value.is_some() && c.slope >= 0.0 {
+            self.state.b = c; // U1
+            return self.updated(round, Replaced::B);
+        }
+        if c.value.is_some_and(|v| v <= tolerance) {
+            self.state.a = c; // U2
+            return self.updated(round, Replaced::A);
+        }
+        self.narrow(c, round)
+    }
+
+    /// U3: the next length between `a` and a length `b` that is too high, or outside the domain of `φ`.
+    fn narrow(&mut self, b: End, round: Round) -> Verdict {
+        self.state.b = b;
+        // A tenth where φ is not finite: the domain may end orders of magnitude earlier.
+        let theta = if b.value.is_some() { self.theta } else { 0.1 };
+        let a = self.state.a.size;
+        self.ask(Phase::Narrow(round), a + theta * (b.size - a))
+    }
+
+    /// U3 a–c.
+    fn narrowed(&mut self, d: End, round: Round, tolerance: f64) -> Verdict {
+        if d.value.is_some() && d.slope >= 0.0 {
+            self.state.b = d;
+            return self.updated(round, Replaced::Neither);
+        }
+        if d.value.is_some_and(|v| v <= tolerance) {
+            self.state.a = d;
+            let b = self.state.b;
+            return self.narrow(b, round);
+        }
+        self.narrow(d, round)
+    }
+
+    /// Goes on with the round after an update is complete: S2–S4, then L2, then the next round, L1.
+    fn updated(&mut self, round: Round, replaced: Replaced) -> Verdict {
+        let s = &self.state;
+        if round == Round::First {
+            let second = match replaced {
+                Replaced::B => secant(s.old_b, s.b), // S2
+                Replaced::A => secant(s.old_a, s.a), // S3
+                Replaced::Neither => f64::NAN,
+            };
+            if second > s.a.size && second < s.b.size {
+                return self.ask(Phase::Update(Round::Second), second); // S4
+            }
+        }
+        let long = s.b.size - s.a.size > self.gamma * (s.old_b.size - s.old_a.size);
+        if long && matches!(round, Round::First | Round::Second) {
+            return self.bisect(); // L2
+        }
+        let s = &mut self.state;
+        (s.old_a, s.old_b) = (s.a, s.b); // L3, L1
+        let first = secant(s.a, s.b);
+        if first > s.a.size && first < s.b.size {
+            return self.ask(Phase::Update(Round::First), first);
+        }
+        self.bisect()
+    }
+
+    fn bisect(&mut self) -> Verdict {
+        let (a, b) = (self.state.a.size, self.state.b.size);
+        self.ask(Phase::Update(Round::Bisection), a + 0.5 * (b - a))
+    }
+}
+
+/// The zero of the line through the slopes at two lengths.
+fn secant(a: End, b: End) -> f64 {
+    (a.size * b.slope - b.size * a.slope) / (b.slope - a.slope)
+}
+
+impl Globalization<Line> for HagerZhang {
+    fn first_size(&mut self, start: &Start) -> f64 {
+        self.state = HagerZhangState::default();
+        self.initial.of_run(start)
+    }
+
+    fn judge(&mut self, trial: &Trial) -> Verdict {
+        if self.state.trials == 0 {
+            self.state = HagerZhangState::default();
+            self.state.a = End { size: 0.0, value: Some(0.0), slope: trial.slope };
+        }
+        self.state.trials += 1;
+        // NaN is no descent either.
+        let descent = trial.slope < 0.0;
+        if !descent {
+            return self.finish();
+        }
+        let slope = trial.trial_slope.filter(|d| trial.is_finite() && d.is_finite());
+        let c = End { size: trial.size, value: slope.map(|_| -trial.actual), slope: slope.unwrap_or(f64::NAN) };
+        if slope.is_some() && self.accepts(trial, &c) {
+            self.state = HagerZhangState::default();
+            return Verdict::Accept { size: trial.size, next: self.initial.after(trial) };
+        }
+        if c.value.is_some_and(|v| v < self.state.best.and_then(|b| b.value).unwrap_or(0.0)) {
+            self.state.best = Some(c);
+        }
+        if self.state.trials >= MAX_TRIALS {
+            return self.finish();
+        }
+        let tolerance = self.tolerance(trial);
+        match self.state.phase {
+            Phase::Bracket => self.bracket(c, tolerance),
+            Phase::Update(round) => self.update(c, round, tolerance),
+            Phase::Narrow(round) => self.narrowed(c, round, tolerance),
+        }
+    }
+
+    fn needs_trial_slope(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,285 @@
+//! Strong Wolfe line search: `φ(α) ≤ φ(0) + c₁ α φ′(0)` and `|φ′(α)| ≤ c₂ |φ′(0)|`.
+//!
+//! Moré & Thuente, *Line search algorithms with guaranteed sufficient decrease*, ACM TOMS 20 (1994): a sequence of
+//! intervals that contain an acceptable length; until one is seen to satisfy the first condition with a non-negative
+//! slope, the auxiliary function `ψ(α) = φ(α) − φ(0) − c₁ α φ′(0)` replaces `φ` where it is lower.
+
+use super::interpolate::{cubic_hermite, quadratic};
+use super::{Globalization, InitialStep, Start, Trial, Verdict};
+use crate::error::{Error, Result};
+use crate::second_order::Line;
+
+/// Finds a length that meets the strong Wolfe conditions.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct StrongWolfe {
+    /// `c₁`, sufficient decrease. Default 1e-4.
+    pub sufficient_decrease: f64,
+    /// `c₂`, curvature. Default 0.9, for Newton and quasi-Newton directions; 0.1 for conjugate gradients.
+    pub curvature: f64,
+    /// Relative width of the bracket at which the search takes the best length found. Default 1e-14.
+    pub width: f64,
+    /// Largest length. Default 1e20.
+    pub max_size: f64,
+    /// First step length of each search. Default 1.
+    pub initial: InitialStep,
+    /// Progress of the run; leave it at its default.
+    pub state: StrongWolfeState,
+}
+
+/// What a [`StrongWolfe`] search remembers between trials.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct StrongWolfeState {
+    /// Trials of the present search.
+    pub trials: u64,
+    /// Best end of the interval; the other end.
+    x: End,
+    y: End,
+    bracketed: bool,
+    /// True once a length met the first condition with a non-negative slope: from then on `φ` itself is interpolated.
+    second_stage: bool,
+    width: f64,
+    previous_width: f64,
+    /// The smallest length at which `φ` was not finite.
+    ceiling: Option<f64>,
+}
+
+/// A length with `φ(α) − φ(0)` and `φ′(α)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct End {
+    size: f64,
+    value: f64,
+    slope: f64,
+}
+
+/// Trials of one search.
+const MAX_TRIALS: u64 = 60;
+
+impl Default for StrongWolfe {
+    fn default() -> Self {
+        Self {
+            sufficient_decrease: 1e-4,
+            curvature: 0.9,
+            width: 1e-14,
+            max_size: 1e20,
+            initial: InitialStep::Unit,
+            state: StrongWolfeState::default(),
+        }
+    }
+}
+
+impl StrongWolfe {
+    /// Checks the ranges: `0 < c₁ < 1`, `0 < c₂ < 1`, width and largest length positive.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        let (c1, c2) = (self.sufficient_decrease, self.curvature);
+        Error::check_option(c1 > 0.0 && c1 < 1.0, "sufficient_decrease", "in (0, 1)", c1)?;
+        Error::check_option(c2 > 0.0 && c2 < 1.0, "curvature", "in (0, 1)", c2)?;
+        Error::check_option(self.width > 0.0 && self.width < 1.0, "width", "in (0, 1)", self.width)?;
+        let max = self.max_size;
+        Error::check_option(max > 0.0 && max.is_finite(), "max_size", "positive and finite", max)?;
+        self.initial.validate()
+    }
+
+    /// Ends the search at the best length found, if it decreases the cost.
+    fn finish(&mut self) -> Verdict {
+        let state = std::mem::take(&mut self.state);
+        if state.x.size > 0.0 && state.x.value < 0.0 {
+            return Verdict::Accept { size: state.x.size, next: self.initial.after_return_to(state.x.size) };
+        }
+        Verdict::give_up(state.trials)
+    }
+
+    fn begin(&mut self, trial: &Trial) {
+        let origin = End { size: 0.0, value: 0.0, slope: trial.slope };
+        self.state = StrongWolfeState {
+            trials: 1,
+            x: origin,
+            y: origin,
+            width: self.max_size,
+            previous_width: 2.0 * self.max_size,
+            ..StrongWolfeState::default()
+        };
+    }
+
+    /// The next length after a non-finite one: a quarter of the way from the best length.
+    fn retreat(&mut self, size: f64) -> Verdict {
+        let s = &mut self.state;
+        if size <= s.x.size {
+            return self.finish();
+        }
+        s.bracketed = false;
+        s.ceiling = Some(size);
+        let next = s.x.size + 0.25 * (size - s.x.size);
+        if next - s.x.size <= self.width * next || next < f64::MIN_POSITIVE {
+            return self.finish();
+        }
+        Verdict::Retry { size: next }
+    }
+
+    /// The next length after a finite one: interpolation, extrapolation, or the middle of a bracket that shrinks slowly.
+    fn advance(&mut self, new: End, test_slope: f64) -> Verdict {
+        let s = &mut self.state;
+        let (low, high) = match s.bracketed {
+            true => (s.x.size.min(s.y.size), s.x.size.max(s.y.size)),
+            // The first trial may be too long by orders of magnitude; a later one that still descends is too short.
+            false if s.trials == 1 => (0.0, 5.0 * new.size),
+            false => (new.size + 1.1 * (new.size - s.x.size), new.size + 4.0 * (new.size - s.x.size)),
+        };
+        // ψ differs from φ by a linear function, which the step must see at all three points.
+        let psi = |e: End| End { value: e.value - e.size * test_slope, slope: e.slope - test_slope, ..e };
+        let auxiliary = !s.second_stage && new.value <= s.x.value && new.value > new.size * test_slope;
+        let (x, y, t) = if auxiliary { (psi(s.x), psi(s.y), psi(new)) } else { (s.x, s.y, new) };
+        let step = next_length(x, y, t, s.bracketed, low, high);
+        let (crossed, worse) = (t.slope * x.slope < 0.0, t.value > x.value);
+        s.bracketed |= crossed || worse;
+        match (worse, crossed) {
+            (true, _) => s.y = new,
+            (false, true) => (s.y, s.x) = (s.x, new),
+            (false, false) => s.x = new,
+        }
+        let mut size = step.min(self.max_size);
+        if s.bracketed {
+            let width = (s.y.size - s.x.size).abs();
+            let (low, high) = (s.x.size.min(s.y.size), s.x.size.max(s.y.size));
+            let outside = !(size > low && size < high);
+            if outside || width >= 0.66 * s.previous_width {
+                size = low + 0.5 * width;
+            }
+            (s.previous_width, s.width) = (s.width, width);
+            if !(size > low && size < high) || width <= self.width * high {
+                return self.finish();
+            }
+        } else if let Some(ceiling) = s.ceiling.filter(|c| size >= *c) {
+            size = 0.5 * (s.x.size + ceiling);
+            if ceiling - s.x.size <= self.width * ceiling {
+                return self.finish();
+            }
+        }
+        // At the largest length there is nowhere to go on; NaN from interpolating absurd values ends here too.
+        if size == new.size || !size.is_finite() || size < f64::MIN_POSITIVE {
+            return self.finish();
+        }
+        Verdict::Retry { size }
+    }
+}
+
+impl Globalization<Line> for StrongWolfe {
+    fn first_size(&mut self, start: &Start) -> f64 {
+        self.state = StrongWolfeState::default();
+        self.initial.of_run(start).min(self.max_size)
+    }
+
+    fn judge(&mut self, trial: &Trial) -> Verdict {
+        if self.state.trials == 0 {
+            self.begin(trial);
+        } else {
+            self.state.trials += 1;
+        }
+        // NaN is no descent either.
+        let descent = trial.slope < 0.0;
+        if !descent || self.state.trials > MAX_TRIALS {
+            return self.finish();
+        }
+        let slope = match trial.trial_slope {
+            Some(slope) if trial.is_finite() && slope.is_finite() => slope,
+            _ => return self.retreat(trial.size),
+        };
+        let new = End { size: trial.size, value: -trial.actual, slope };
+        let test_slope = self.sufficient_decrease * trial.slope;
+        let decreased = new.value <= new.size * test_slope;
+        if decreased && slope.abs() <= -self.curvature * trial.slope {
+            self.state = StrongWolfeState::default();
+            return Verdict::Accept { size: trial.size, next: self.initial.after(trial) };
+        }
+        self.state.second_stage |= decreased && slope >= 0.0;
+        self.advance(new, test_slope)
+    }
+
+    fn needs_trial_slope(&self) -> bool {
+        true
+    }
+}
+
+/// The safeguarded length of Moré & Thuente §4 from the best end `x`, the other end `y` and the trial `t`.
+fn next_length(x: End, y: End, t: End, bracketed: bool, low: f64, high: f64) -> f64 {
+    let gap = t.size - x.size;
+    let relative = |to: End| t.value - to.value;
+    // Minimizers from x's side, and the secant through the slopes.
+    let cubic = || x.size + cubic_hermite(x.slope, gap, relative(x), t.slope);
+    let secant = || t.size + t.slope / (t.slope - x.slope) * -gap;
+    if t.value > x.value {
+        // Case 1: a higher value. The cubic, or halfway to the quadratic if that is closer to x.
+        let (c, q) = (cubic(), x.size + quadratic(x.slope, gap, relative(x)));
+        return if (c - x.size).abs() < (q - x.size).abs() { c } else { c + 0.5 * (q - c) };
+    }
+    if t.slope * x.slope < 0.0 {
+        // Case 2: a lower value, slopes of opposite sign. The one farther from the trial.
+        let (c, s) = (cubic(), secant());
+        return if (c - t.size).abs() > (s - t.size).abs() { c } else { s };
+    }
+    if t.slope.abs() < x.slope.abs() {
+        // Case 3: a lower value, a flatter slope. The cubic counts only if its minimizer lies beyond the trial.
+        let (c, s) = (cubic(), secant());
+        let beyond = (c - t.size) * gap > 0.0;
+        let c = if beyond {
+            c
+        } else if gap > 0.0 {
+            high
+        } else {
+            low
+        };
+        let closer = (c - t.size).abs() < (s - t.size).abs();
+        if !bracketed {
+            return if closer { s } else { c }.max(low).min(high);
+        }
+        let step = if closer { c } else { s };
+        let limit = t.size + 0.66 * (y.size - t.size);
+        return if gap > 0.0 { step.min(limit) } else { step.max(limit) };
+    }
+    // Case 4: a lower value, a slope at least as steep: extrapolate, within the bracket by the cubic through y.
+    match (bracketed, gap > 0.0) {
+        (true, _) => t.size + cubic_hermite(t.slope, y.size - t.size, -relative(y), y.slope),
+        (false, true) => high,
+        (false, false) => low,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{line, more_thuente, search};
+    use super::*;
+
+    fn wolfe(c1: f64, c2: f64) -> StrongWolfe {
+        StrongWolfe { sufficient_decrease: c1, curvature: c2, ..StrongWolfe::default() }
+    }
+
+    /// Tables I–VI of Moré & Thuente (1994): the lengths found from 1e-3, 1e-1, 1e1 and 1e3, as printed there.
+    #[test]
+    fn wolfe_on_the_functions_of_more_and_thuente_finds_their_lengths() {
+        let tables = [
+            (1, 0.001, 0.1, [1.4, 1.4, 10.0, 37.0]),
+            (2, 0.1, 0.1, [1.6, 1.6, 1.6, 1.6]),
+            (3, 0.1, 0.1, [1.0, 1.0, 1.0, 1.0]),
+            (4, 0.001, 0.001, [0.085, 0.10, 0.35, 0.83]),
+            (5, 0.001, 0.001, [0.075, 0.078, 0.073, 0.076]),
+            (6, 0.001, 0.001, [0.93, 0.93, 0.92, 0.92]),
+        ];
+        for (function, c1, c2, lengths) in tables {
+            for (first, expected) in [1e-3, 1e-1, 1e1, 1e3].into_iter().zip(lengths) {
+                let phi = |a| more_thuente(function, a);
+                let (found, trials) = search(&mut wolfe(c1, c2), first, phi);
+                let found = found.unwrap_or(f64::NAN);
+                let ((f0, d0), (f, d)) = (phi(0.0), phi(found));
+                println!("{function} {first} {found} {expected} {trials}");
+                assert!(f <= f0 + c1 * found * d0 && d.abs() <= c2 * d0.abs(), "function {function} from {first}: {found}");
+                assert!((found / expected - 1.0).abs() < 0.05, "function {function} from {first}: {found}");
+                assert!(trials <= 15);
+            }
+        }
+    }
+}
