@@ -1,112 +1,307 @@
-//! The named solvers.
+//! The named solvers: the methods of [`second_order::methods`](crate::second_order::methods) with their options.
+//!
+//! First-order and quasi-Newton methods get the exact Hessian for their certificate only; quasi-Newton ones also leave
+//! saddles by it, gradient descent does not.
 
 use super::solver::{AnySolver, Entry, Family, StudySolver, VecState};
-use super::spec::Options;
-use crate::counts::{Counts, Tally, add};
+use super::spec::{Key, Kind, Options};
+use crate::counts::Tally;
+use crate::curvature::{Certified, Hessian};
 use crate::error::{Result, Stop};
-use crate::linalg::vector::{axpy, dot, norm_inf};
 use crate::problem::Erased;
+use crate::second_order::certificate::Certificate;
+use crate::second_order::globalization::{Armijo, CubicWeight, TrustRegion};
+use crate::second_order::methods;
+use crate::second_order::minimizer::Minimizer;
 use crate::second_order::stopping::Stopping;
-use argmin::core::{CostFunction, Gradient, KV, Problem, Solver, TerminationReason, TerminationStatus};
+use crate::second_order::subproblem::Forcing;
+use argmin::core::Solver;
 
-struct Descent {
-    stopping: Stopping,
-    counts: Counts,
-    stop: Option<Stop>,
-    bound: f64,
-    factor: f64,
-}
-
-impl Solver<Erased, VecState> for Descent {
-    fn name(&self) -> &str {
-        "d"
-    }
-    fn init(
-        &mut self,
-        p: &mut Problem<Erased>,
-        mut s: VecState,
-    ) -> std::result::Result<(VecState, Option<KV>), argmin::core::Error> {
-        let o = p.problem.as_ref().unwrap();
-        let x = s.param.clone().unwrap();
-        let g = o.gradient(&x)?;
-        add(&self.counts.gradient, 1);
-        self.bound = self.stopping.gradient_bound(norm_inf(&g));
-        s.cost = o.cost(&x)?;
-        add(&self.counts.cost, 1);
-        s.grad = Some(g);
-        Ok((s, None))
-    }
-    fn next_iter(
-        &mut self,
-        p: &mut Problem<Erased>,
-        mut s: VecState,
-    ) -> std::result::Result<(VecState, Option<KV>), argmin::core::Error> {
-        let o = p.problem.as_ref().unwrap();
-        let x = s.param.take().unwrap();
-        let g = s.grad.take().unwrap();
-        let mut t = 1.0;
-        loop {
-            let mut y = x.clone();
-            axpy(-t, &g, &mut y);
-            let c = o.cost(&y)?;
-            add(&self.counts.cost, 1);
-            if c < s.cost - 1e-4 * t * dot(&g, &g) || t < 1e-20 {
-                s.cost = c;
-                let g = o.gradient(&y)?;
-                add(&self.counts.gradient, 1);
-                let norm = norm_inf(&g);
-                if norm <= self.bound {
-                    self.stop = Some(Stop::Gradient { norm, bound: self.bound });
-                    s.termination_status = TerminationStatus::Terminated(TerminationReason::SolverConverged);
-                }
-                s.param = Some(y);
-                s.grad = Some(g);
-                return Ok((s, None));
-            }
-            t *= self.factor;
-        }
-    }
-}
-impl StudySolver for Descent {
+impl<C, S, G> StudySolver for Minimizer<C, S, G>
+where
+    Self: Solver<Erased, VecState>,
+{
     fn stop(&self) -> Option<&Stop> {
-        self.stop.as_ref()
+        Minimizer::stop(self)
     }
     fn tally(&self) -> Tally {
-        self.counts.tally()
+        Minimizer::tally(self)
+    }
+    fn certificate_tally(&self) -> Tally {
+        Minimizer::certificate_tally(self)
+    }
+    fn certificate_seconds(&self) -> f64 {
+        Minimizer::certificate_seconds(self)
+    }
+    fn certificate(&self) -> Option<&Certificate> {
+        Minimizer::certificate(self)
     }
 }
 
-macro_rules! e {
-    ($n:literal, $f:expr, $v:expr) => {
-        Entry {
-            name: $n,
-            about: "x",
-            family: $f,
-            max_iters: 2000,
-            keys: &[],
-            build: |_o: &Options, stopping: Stopping| -> Result<AnySolver> {
-                Ok(AnySolver::new(Descent { stopping, counts: Counts::default(), stop: None, bound: 0.0, factor: $v }))
-            },
-        }
-    };
+const LARGE: u64 = 1_000_000_000;
+
+const CERTIFY: Key = Key { name: "certify", kind: Kind::Flag, about: "certificate at the answer (default true)" };
+const ESCAPE: Key = Key { name: "escape_saddles", kind: Kind::Flag, about: "leave saddles along negative curvature" };
+const RADIUS: Key = Key { name: "radius", kind: Kind::Positive, about: "first radius (default: from the Cauchy step)" };
+const MAX_RADIUS: Key = Key { name: "max_radius", kind: Kind::Positive, about: "largest radius (default 1e100)" };
+const ACCEPT: Key = Key { name: "accept", kind: Kind::Fraction, about: "ratio from which a step is taken (default 1e-4)" };
+const NONMONOTONE: Key = Key {
+    name: "nonmonotone",
+    kind: Kind::Count { min: 0, max: LARGE },
+    about: "steps that may miss a new lowest cost (default 0; gradient_descent 10)",
+};
+const DECREASE: Key = Key {
+    name: "sufficient_decrease",
+    kind: Kind::Fraction,
+    about: "part of the predicted decrease a step must achieve (default 1e-4)",
+};
+const FORCING: Key = Key { name: "forcing", kind: Kind::Fraction, about: "largest relative residual of an inner solve" };
+const EXPONENT: Key = Key {
+    name: "forcing_exponent",
+    kind: Kind::NonNegative,
+    about: "power of the gradient in the residual of an inner solve (default 0.5)",
+};
+const INNER: Key =
+    Key { name: "max_inner", kind: Kind::Count { min: 1, max: LARGE }, about: "steps of an inner solve (default 2n + 20)" };
+const WEIGHT: Key = Key { name: "weight", kind: Kind::Positive, about: "first cubic weight (default: from the gradient)" };
+const MEMORY: Key = Key { name: "memory", kind: Kind::Count { min: 1, max: 1000 }, about: "pairs kept (default 10)" };
+const STEP: Key = Key { name: "step", kind: Kind::Positive, about: "the fixed step (default 1e-3)" };
+const FLOOR: Key =
+    Key { name: "floor", kind: Kind::Fraction, about: "smallest curvature relative to the largest (default 1e-10)" };
+
+/// All solvers, by family.
+pub const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "newton",
+        about: "Newton with a modified factorization and backtracking",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[NONMONOTONE, DECREASE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::newton();
+            armijo(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "newton_cg",
+        about: "matrix-free Newton: truncated conjugate gradients and backtracking",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[NONMONOTONE, DECREASE, FORCING, EXPONENT, INNER, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::newton_cg();
+            armijo(&mut solver.globalization, options)?;
+            forcing(&mut solver.subproblem.forcing, options);
+            solver.subproblem.max_iterations = options.count("max_inner");
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "trust_region_exact",
+        about: "trust region, subproblem to rounding by factorizations (Moré–Sorensen)",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::trust_region_exact();
+            trust_region(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "trust_region_steihaug",
+        about: "matrix-free trust region: conjugate gradients up to the boundary",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, FORCING, EXPONENT, INNER, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::trust_region_steihaug();
+            trust_region(&mut solver.globalization, options)?;
+            forcing(&mut solver.subproblem.forcing, options);
+            solver.subproblem.max_iterations = options.count("max_inner");
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "trust_region_gltr",
+        about: "matrix-free trust region: Lanczos along the boundary (GLTR)",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::trust_region_gltr();
+            trust_region(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "dogleg",
+        about: "trust region over Powell's dogleg",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::dogleg();
+            trust_region(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "cubic_regularization",
+        about: "adaptive cubic regularization, subproblem by factorizations",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[WEIGHT, ACCEPT, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::cubic_regularization();
+            cubic(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "cubic_lanczos",
+        about: "adaptive cubic regularization, matrix-free by Lanczos",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[WEIGHT, ACCEPT, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::cubic_lanczos();
+            cubic(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "saddle_free_newton",
+        about: "Newton on the absolute Hessian, backtracking",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        keys: &[FLOOR, NONMONOTONE, DECREASE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::saddle_free_newton();
+            options.number("floor", &mut solver.curvature.floor);
+            armijo(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "bfgs",
+        about: "BFGS with the Hager–Zhang line search",
+        family: Family::QuasiNewton,
+        max_iters: 10_000,
+        keys: &[CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let solver = methods::bfgs();
+            let model = solver.curvature.clone();
+            ready(solver.with_curvature(Certified { model, exact: Hessian }), options, stopping)
+        },
+    },
+    Entry {
+        name: "lbfgs",
+        about: "L-BFGS with the Hager–Zhang line search",
+        family: Family::QuasiNewton,
+        max_iters: 10_000,
+        keys: &[MEMORY, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let solver = methods::lbfgs();
+            let mut model = solver.curvature.clone();
+            model.memory = options.count("memory").map_or(model.memory, |m| m as usize);
+            ready(solver.with_curvature(Certified { model, exact: Hessian }), options, stopping)
+        },
+    },
+    Entry {
+        name: "sr1",
+        about: "SR1 in a trust region",
+        family: Family::QuasiNewton,
+        max_iters: 10_000,
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let solver = methods::sr1();
+            let model = solver.curvature.clone();
+            let mut solver = solver.with_curvature(Certified { model, exact: Hessian });
+            trust_region(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "gradient_descent",
+        about: "gradient descent with Barzilai–Borwein lengths and a non-monotone line search",
+        family: Family::FirstOrder,
+        max_iters: 20_000,
+        keys: &[NONMONOTONE, DECREASE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::gradient_descent();
+            armijo(&mut solver.globalization, options)?;
+            first_order(solver, options, stopping)
+        },
+    },
+    Entry {
+        name: "gradient_descent_fixed",
+        about: "gradient descent with a fixed step",
+        family: Family::FirstOrder,
+        max_iters: 20_000,
+        keys: &[STEP, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut step = 1e-3;
+            options.number("step", &mut step);
+            first_order(methods::gradient_descent_fixed(step), options, stopping)
+        },
+    },
+];
+
+fn ready<C, S, G>(mut solver: Minimizer<C, S, G>, options: &Options, stopping: Stopping) -> Result<AnySolver>
+where
+    Minimizer<C, S, G>: StudySolver + 'static,
+{
+    solver.stopping = stopping;
+    solver.report = false;
+    options.flag("certify", &mut solver.certify);
+    options.flag("escape_saddles", &mut solver.escape_saddles);
+    Ok(AnySolver::new(solver))
 }
 
-/// All solvers.
-pub const ENTRIES: &[Entry] = &[
-    e!("newton", Family::SecondOrder, 0.5),
-    e!("newton_cg", Family::SecondOrder, 0.7),
-    e!("trust_region_exact", Family::SecondOrder, 0.1),
-    e!("trust_region_steihaug", Family::SecondOrder, 0.3),
-    e!("trust_region_gltr", Family::SecondOrder, 0.35),
-    e!("dogleg", Family::SecondOrder, 0.4),
-    e!("cubic_regularization", Family::SecondOrder, 0.45),
-    e!("cubic_lanczos", Family::SecondOrder, 0.55),
-    e!("saddle_free_newton", Family::SecondOrder, 0.6),
-    e!("bfgs", Family::QuasiNewton, 0.65),
-    e!("lbfgs", Family::QuasiNewton, 0.71),
-    e!("sr1", Family::QuasiNewton, 0.2),
-    e!("nonlinear_cg_pr", Family::FirstOrder, 0.25),
-    e!("nonlinear_cg_hz", Family::FirstOrder, 0.22),
-    e!("gradient_descent", Family::FirstOrder, 0.15),
-    e!("gradient_descent_fixed", Family::FirstOrder, 0.12),
-];
+/// The same with a certificate from the exact Hessian, but no escape from saddles unless the options ask for it.
+fn first_order<C: Clone, S, G>(solver: Minimizer<C, S, G>, options: &Options, stopping: Stopping) -> Result<AnySolver>
+where
+    S: crate::second_order::subproblem::Subproblem,
+    G: crate::second_order::globalization::Globalization<S::Region>,
+    Minimizer<Certified<C, Hessian>, S, G>: StudySolver + 'static,
+{
+    let model = solver.curvature.clone();
+    let mut solver = solver.with_curvature(Certified { model, exact: Hessian });
+    solver.escape_saddles = false;
+    ready(solver, options, stopping)
+}
+
+fn armijo(search: &mut Armijo, options: &Options) -> Result<()> {
+    options.number("sufficient_decrease", &mut search.sufficient_decrease);
+    search.nonmonotone = options.count("nonmonotone").map_or(search.nonmonotone, |m| m as usize);
+    search.validate()
+}
+
+fn trust_region(region: &mut TrustRegion, options: &Options) -> Result<()> {
+    let mut radius = 0.0;
+    options.number("radius", &mut radius);
+    if radius > 0.0 {
+        region.initial_radius = Some(radius);
+    }
+    options.number("max_radius", &mut region.max_radius);
+    options.number("accept", &mut region.accept);
+    region.nonmonotone = options.count("nonmonotone").map_or(region.nonmonotone, |m| m as usize);
+    region.validate()
+}
+
+fn cubic(weight: &mut CubicWeight, options: &Options) -> Result<()> {
+    let mut first = 0.0;
+    options.number("weight", &mut first);
+    if first > 0.0 {
+        weight.initial_weight = Some(first);
+    }
+    options.number("accept", &mut weight.accept);
+    weight.validate()
+}
+
+fn forcing(forcing: &mut Forcing, options: &Options) {
+    options.number("forcing", &mut forcing.max);
+    options.number("forcing_exponent", &mut forcing.exponent);
+}

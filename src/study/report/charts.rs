@@ -4,6 +4,7 @@ use super::plot::{Axis, Chart, Line, Scale, Style, style};
 use crate::error::Result;
 use crate::study::comparison::{Comparison, Measure};
 use crate::study::profile::Staircase;
+use crate::study::run::Outcome;
 use crate::study::solver::Family;
 
 /// A chart with its file name (without ending).
@@ -111,23 +112,29 @@ fn convergence(comparison: &Comparison, problem: usize) -> Result<Figure> {
         .iter()
         .zip(styles(comparison))
         .map(|(outcome, style)| Line {
-            name: format!("{}{}", outcome.solver, if outcome.solved { "" } else { " (not solved)" }),
+            name: format!("{}{}", outcome.solver, if outcome.solved { "" } else { " ✗" }),
             style,
-            points: outcome
-                .trace
-                .iter()
-                // A gradient that vanishes exactly belongs at the bottom of the chart, not nowhere.
-                .map(|p| (p.counts.gradient_equivalents(outcome.n), (p.gradient_norm / scale).max(FLOOR)))
-                .collect(),
+            points: smallest_so_far(outcome, scale),
             end_mark: true,
         })
         .collect();
     let xs = lines.iter().flat_map(|l| l.points.iter().map(|p| p.0));
     let ys = lines.iter().flat_map(|l| l.points.iter().map(|p| p.1));
     let x = Axis::around("gradient equivalents", Scale::Log, xs, (1.0, 1e9));
-    let y = Axis::around("‖g‖∞ / max(1, ‖g₀‖∞)", Scale::Log, ys, (FLOOR, 1e8));
+    let y = Axis::around("smallest ‖g‖∞ so far / max(1, ‖g₀‖∞)", Scale::Log, ys, (FLOOR, 1e8));
     let title = format!("{} (n = {})", about.name, about.n);
     Figure::new(format!("convergence_{}", file_name(&about.name)), &Chart { title, x, y, lines })
+}
+
+/// Work and the smallest gradient up to there; a gradient itself jumps up and down by orders of magnitude.
+fn smallest_so_far(outcome: &Outcome, scale: f64) -> Vec<(f64, f64)> {
+    let mut smallest = f64::INFINITY;
+    let mut lower = |norm: f64| {
+        smallest = smallest.min(norm);
+        // A gradient that vanishes exactly belongs at the bottom of the chart, not nowhere.
+        (smallest / scale).max(FLOOR)
+    };
+    outcome.trace.iter().map(|p| (p.counts.gradient_equivalents(outcome.n), lower(p.gradient_norm))).collect()
 }
 
 /// The lowest gradient that is drawn.

@@ -62,8 +62,8 @@ pub struct Chart {
     pub lines: Vec<Line>,
 }
 
-const WIDTH: u32 = 860;
-const LEGEND_WIDTH: u32 = 225;
+const WIDTH: u32 = 900;
+const LEGEND_WIDTH: u32 = 260;
 const PLOT_HEIGHT: u32 = 430;
 const ROW: i32 = 19;
 const TOP: i32 = 40;
