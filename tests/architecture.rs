@@ -102,8 +102,18 @@ fn argmin_is_named_only_where_problems_and_solvers_meet_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
-    let allowed = ["problem/", "curvature/hessian.rs", "second_order/minimizer", "second_order/nonlinear_cg", "stochastic/solver",
-        "testbed/", "study/", "bin/", "lib.rs", "testing"];
+    let allowed = [
+        "problem/",
+        "curvature/hessian.rs",
+        "second_order/minimizer",
+        "second_order/nonlinear_cg",
+        "stochastic/solver",
+        "testbed/",
+        "study/",
+        "bin/",
+        "lib.rs",
+        "testing",
+    ];
     for file in files {
         let relative = file.strip_prefix(&root).expect("under src").to_string_lossy().replace('\\', "/");
         if allowed.iter().any(|a| relative.starts_with(a)) {

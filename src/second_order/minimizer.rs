@@ -15,25 +15,22 @@
 //! `−½ (g + g₊)ᵀp` (exact for quadratics; compare Conn, Gould & Toint 2000, §17.4.2).
 
 use super::certificate::{Certificate, Certifier, Depth, PointKind};
+use super::evaluation::{Point, evaluate};
 use super::globalization::{Globalization, Start, Trial, Verdict};
+use super::state::{Result2, borrow, drain, first_point, overtime, record, terminate, wants_counts};
 use super::stopping::Stopping;
-use super::subproblem::{Model, Step, Subproblem};
+use super::subproblem::{Model, Subproblem};
 use crate::counts::{self, Counts, Tally};
-use crate::curvature::Curvature;
+use crate::curvature::{Certified, Curvature};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf};
 use crate::linalg::{Form, Vector, operator};
 use crate::problem::{At, Objective};
-use argmin::core::{Error as ArgminError, IterState, KV, Problem, Solver, TerminationReason, TerminationStatus};
+use argmin::core::{KV, Problem, Solver};
 use std::time::Instant;
 
-/// argmin's state as this crate's solvers use it: parameter, gradient and cost.
-pub type State<P> = IterState<P, P, (), (), (), f64>;
+pub use super::state::State;
 
-/// Reductions below this multiple of `ε |f|` are measured by gradients.
-const DROWNED: f64 = 1e6;
-/// Rounding level of `f` in units of `ε |f|`.
-const ROUNDING: f64 = 10.0;
 /// Saddles left in one run before the run ends at the next one.
 const MAX_ESCAPES: u64 = 50;
 
@@ -86,13 +83,6 @@ struct Scratch {
     started: Option<Instant>,
 }
 
-/// A point with its cost and gradient.
-struct Point<P> {
-    x: P,
-    cost: f64,
-    gradient: P,
-}
-
 /// An accepted step, for observers.
 #[derive(Default)]
 struct Accepted {
@@ -142,6 +132,17 @@ where
         self
     }
 
+    /// The same method with another curvature to certify the answer and to find negative curvature with: what a
+    /// quasi-Newton method needs to tell a minimum from a saddle.
+    pub fn certified_by<H>(self, exact: H) -> Minimizer<Certified<C, H>, S, G> {
+        Minimizer::new(Certified { model: self.curvature, exact }, self.subproblem, self.globalization).with_settings(
+            self.stopping,
+            self.escape_saddles,
+            self.certify,
+            self.report,
+        )
+    }
+
     /// The same method without what a bare benchmark does not need: key-values, certificate, escape from saddles.
     pub fn bare(self) -> Self {
         let stopping = self.stopping.clone();
@@ -184,13 +185,6 @@ impl<C, S, G> Minimizer<C, S, G> {
     pub fn gradient_norm(&self) -> f64 {
         self.run.gradient_norm
     }
-}
-
-/// A trial point as the search sees it.
-struct Tried<P> {
-    numbers: Trial,
-    cost: f64,
-    gradient: Option<P>,
 }
 
 impl<C, S, G> Minimizer<C, S, G>
@@ -364,58 +358,13 @@ where
 type Iteration<P> = (Option<Point<P>>, Accepted, Option<Stop>);
 
 impl Run {
+    fn total(&self) -> Tally {
+        self.counts.tally().plus(&self.certificate_counts.tally())
+    }
+
     fn no_progress(&self, trials: u64) -> Stop {
         Stop::NoProgress { gradient_norm: self.gradient_norm, bound: self.gradient_bound, trials }
     }
-}
-
-fn overtime(stopping: &Stopping, started: Option<Instant>) -> Option<Stop> {
-    let (bound, started) = (stopping.deadline?, started?);
-    let seconds = started.elapsed().as_secs_f64();
-    (seconds > bound).then_some(Stop::Deadline { seconds, bound })
-}
-
-/// Evaluates a trial: its cost, and its gradient where the search or the rounding of `f` asks for it.
-fn evaluate<O: Objective>(
-    here: &Point<O::Point>,
-    there: At<'_, O>,
-    p: &[f64],
-    size: f64,
-    step: &Step,
-    x_norm: f64,
-    slopes: bool,
-) -> Result<Tried<O::Point>> {
-    let cost = there.cost()?;
-    let finite = cost.is_finite();
-    let drowned = DROWNED * f64::EPSILON * here.cost.abs();
-    let mut numbers = Trial {
-        size,
-        predicted: step.predicted,
-        actual: if finite { here.cost - cost } else { f64::NEG_INFINITY },
-        slope: step.slope,
-        trial_slope: None,
-        length: step.length,
-        x_norm,
-        cost: here.cost,
-        rounding: ROUNDING * f64::EPSILON * here.cost.abs(),
-    };
-    let by_gradient = finite && numbers.predicted.abs() <= drowned && numbers.actual.abs() <= drowned;
-    if !finite || !(by_gradient || slopes) {
-        return Ok(Tried { numbers, cost, gradient: None });
-    }
-    let gradient = there.gradient()?;
-    if !all_finite(gradient.as_slice()) {
-        numbers.actual = f64::NEG_INFINITY;
-        return Ok(Tried { numbers, cost, gradient: None });
-    }
-    let (before, after) = (dot(here.gradient.as_slice(), p), dot(gradient.as_slice(), p));
-    if by_gradient {
-        numbers.actual = -0.5 * (before + after);
-    }
-    // A line's slopes are per unit of size; a ball's are not.
-    let per_size = if step.slope == 0.0 { 1.0 } else { before / step.slope };
-    numbers.trial_slope = Some(after / per_size);
-    Ok(Tried { numbers, cost, gradient: Some(gradient) })
 }
 
 /// A point with lower cost along `±direction` from a stationary point with curvature `leftmost < 0`.
@@ -479,20 +428,11 @@ where
         self.stopping.validate()?;
         self.run = Run::default();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
-        let x = state.param.take().ok_or(Error::Unsupported { what: "a run", requirement: "a starting point" })?;
-        Error::check_finite("the starting point", x.as_slice())?;
-        let problem_ref = borrow(problem)?;
-        let at = At { problem: problem_ref, x: &x, rows: None, counts: &self.run.counts };
-        let cost = at.cost()?;
-        if !cost.is_finite() {
-            return Err(Error::NonFinite { what: "the cost at the starting point", index: None }.into());
-        }
-        let gradient = at.gradient()?;
-        Error::check_finite("the gradient at the starting point", gradient.as_slice())?;
-        self.run.gradient_norm = norm_inf(gradient.as_slice());
+        let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
+        self.run.gradient_norm = norm_inf(point.gradient.as_slice());
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
-        (state.param, state.grad, state.cost) = (Some(x), Some(gradient), cost);
-        drain(&self.run, problem);
+        record(&mut state, point, None);
+        drain(&self.run.total(), problem);
         Ok((state, None))
     }
 
@@ -510,22 +450,15 @@ where
         record(&mut state, here, there);
         let kv = if self.report { Some(self.key_values(&accepted)) } else { None };
         if let Some(stop) = stop {
-            let reason = match stop.converged() {
-                true => TerminationReason::SolverConverged,
-                false => TerminationReason::SolverExit(stop.to_string()),
-            };
-            state.termination_status = TerminationStatus::Terminated(reason);
+            terminate(&mut state, &stop);
             self.run.stop = Some(stop);
         }
-        let last = state.termination_status.terminated() || state.iter + 1 >= state.max_iters;
-        if last || state.counting_enabled || state.time.is_some() {
-            drain(&self.run, problem);
+        if wants_counts(&state) {
+            drain(&self.run.total(), problem);
         }
         Ok((state, kv))
     }
 }
-
-type Result2<P> = std::result::Result<(State<P>, Option<KV>), ArgminError>;
 
 impl<C, S, G> Minimizer<C, S, G> {
     fn key_values(&self, accepted: &Accepted) -> KV {
@@ -543,33 +476,5 @@ impl<C, S, G> Minimizer<C, S, G> {
             ));
         }
         kv
-    }
-}
-
-fn borrow<O>(problem: &Problem<O>) -> Result<&O> {
-    problem.problem.as_ref().ok_or(Error::Unsupported { what: "a run", requirement: "a problem" })
-}
-
-/// Moves the accepted point into argmin's state.
-fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Option<Point<P>>) {
-    let Some(there) = there else {
-        (state.param, state.grad) = (Some(here.x), Some(here.gradient));
-        return;
-    };
-    // argmin keeps as best the lowest cost; a step accepted within the rounding of `f` has the smaller gradient
-    // and is the better answer although its cost may be a few units in the last place higher.
-    let noise = ROUNDING * f64::EPSILON * there.cost.abs();
-    if (there.cost - state.best_cost).abs() <= noise {
-        state.best_cost = f64::INFINITY;
-    }
-    (state.prev_param, state.prev_grad, state.prev_cost) = (Some(here.x), Some(here.gradient), here.cost);
-    (state.param, state.grad, state.cost) = (Some(there.x), Some(there.gradient), there.cost);
-}
-
-/// Writes the run's totals into argmin's counters; only evaluations of the problem, under argmin's names.
-fn drain<O>(run: &Run, problem: &mut Problem<O>) {
-    let total = run.counts.tally().plus(&run.certificate_counts.tally());
-    for (name, count) in total.entries().filter(|(_, count)| *count > 0) {
-        problem.counts.insert(name, count);
     }
 }

@@ -4,8 +4,11 @@
 //! [`Globalization`](globalization::Globalization) sees numbers only and accepts, asks for another size, or stops.
 
 pub mod certificate;
+mod evaluation;
 pub mod globalization;
 pub mod minimizer;
+pub mod nonlinear_cg;
+mod state;
 pub mod stopping;
 pub mod subproblem;
 

@@ -1,1 +1,23 @@
 //! Factorizations of symmetric matrices, dense and sparse.
+//!
+//! [`ShiftedCholesky`] factors `B + σI` for any storage and picks the kernel by size and pattern: plain loops, faer's
+//! blocked Cholesky, a band, a simplicial `LDLᵀ`, or supernodes. [`BunchKaufman`] takes dense indefinite matrices.
+
+mod banded;
+mod bunch_kaufman;
+mod dense;
+mod norms;
+mod ordering;
+mod scratch;
+mod shift;
+mod shifted_cholesky;
+mod simplicial;
+mod supernodal;
+
+pub use bunch_kaufman::{BunchKaufman, Inertia, Modification};
+pub use norms::MatrixNorms;
+pub use shift::DefiniteShift;
+pub use shifted_cholesky::{NotPositiveDefinite, ShiftedCholesky};
+
+#[cfg(test)]
+mod tests;

@@ -362,11 +362,8 @@ impl Cg {
         let (xx, xp, pp) = if self.preconditioned { (point.xx, point.xp, point.pp) } else { gram(x, p) };
         let gap = ((radius - xx.max(0.0).sqrt()) * (radius + xx.max(0.0).sqrt())).max(0.0);
         let root = (xp * xp + pp * gap).sqrt();
-        let (ahead, behind) = if xp >= 0.0 {
-            (gap / (xp + root), -(xp + root) / pp)
-        } else {
-            ((root - xp) / pp, gap / (xp - root))
-        };
+        let (ahead, behind) =
+            if xp >= 0.0 { (gap / (xp + root), -(xp + root) / pp) } else { ((root - xp) / pp, gap / (xp - root)) };
         let gain = |tau: f64| tau * (point.rz - 0.5 * tau * point.curvature);
         // Along negative curvature the far side of the ball may be lower.
         let tau = if end == CgEnd::NegativeCurvature && gain(behind) > gain(ahead) { behind } else { ahead };

@@ -87,7 +87,7 @@ impl Globalization<Damping> for DampingControl {
         let factor = if trial.is_finite() { self.state.nu } else { self.state.nu.max(10.0) };
         self.state.nu *= 2.0;
         let size = 1.0 / (damping * factor);
-        if !moves || !(size >= f64::MIN_POSITIVE) {
+        if !moves || size < f64::MIN_POSITIVE {
             return Verdict::give_up(std::mem::take(&mut self.state).trials);
         }
         Verdict::Retry { size }

@@ -289,3 +289,122 @@ impl Globalization<Line> for HagerZhang {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{line, more_thuente, search};
+    use super::*;
+
+    fn conditions_hold(options: &HagerZhang, phi: impl Fn(f64) -> (f64, f64), size: f64) -> bool {
+        let ((f0, d0), (f, d)) = (phi(0.0), phi(size));
+        let wolfe = f - f0 <= options.delta * size * d0;
+        let approximate = d <= (2.0 * options.delta - 1.0) * d0 && f <= f0 + options.epsilon * f0.abs();
+        d >= options.sigma * d0 && (wolfe || approximate)
+    }
+
+    #[test]
+    fn hager_zhang_ends_with_its_conditions_on_the_functions_of_more_and_thuente() {
+        for sigma in [0.9, 0.1] {
+            let options = HagerZhang { sigma, ..HagerZhang::default() };
+            for function in 1..=6 {
+                for first in [1e-3, 1e-1, 1e1, 1e3] {
+                    let phi = |a| more_thuente(function, a);
+                    let mut used = options.clone();
+                    let (found, trials) = search(&mut used, first, phi);
+                    let found = found.unwrap_or(f64::NAN);
+                    assert!(conditions_hold(&options, phi, found), "function {function} from {first}: {found}");
+                    assert!(trials <= 20, "function {function} from {first}: {trials} trials");
+                    assert_eq!(used.state, HagerZhangState::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hager_zhang_on_a_quadratic_finds_the_minimizer_by_one_secant_step() {
+        let options = HagerZhang { sigma: 0.1, ..HagerZhang::default() };
+        let (found, trials) = search(&mut options.clone(), 5.0, |a| ((a - 1.5).powi(2), 2.0 * (a - 1.5)));
+        assert_eq!((found, trials), (Some(1.5), 2));
+    }
+
+    #[test]
+    fn hager_zhang_where_differences_of_the_cost_vanish_decides_by_slopes() {
+        // f = 1e9 + (α − 1)² near its minimum: the differences of f are pure rounding, of either sign.
+        for (noise, accepted) in [(1e-7, true), (-1e-7, true)] {
+            let trial = Trial { cost: 1e9, trial_slope: Some(1e-10), ..line(1.0, -2e-9, noise) };
+            let verdict = HagerZhang::default().judge(&trial);
+            assert_eq!(matches!(verdict, Verdict::Accept { .. }), accepted);
+            // Exactly this fails the plain condition.
+            let exact = HagerZhang { epsilon: 0.0, ..HagerZhang::default() }.judge(&trial);
+            assert_eq!(matches!(exact, Verdict::Accept { .. }), noise > 0.0);
+        }
+    }
+
+    #[test]
+    fn hager_zhang_beyond_the_domain_comes_back_into_it() {
+        // φ(α) = −log(1 − α) − 4α: minimizer 3/4, infinite from 1 on.
+        let phi = |a: f64| (-(1.0 - a).ln() - 4.0 * a, 1.0 / (1.0 - a) - 4.0);
+        let options = HagerZhang { sigma: 0.1, ..HagerZhang::default() };
+        for first in [1e-3, 0.5, 0.99, 1.0, 7.0, 1e8] {
+            let (found, trials) = search(&mut options.clone(), first, phi);
+            let found = found.unwrap_or(f64::NAN);
+            assert!(conditions_hold(&options, phi, found) && trials < 25, "{first}: {found} after {trials}");
+        }
+    }
+
+    #[test]
+    fn hager_zhang_on_a_high_length_with_negative_slope_bisects_below_it() {
+        // Up to 10 beyond α = 2, falling again from there: B2 and U3 find the valley at 1.
+        let phi = |a: f64| match a {
+            a if a < 2.0 => ((a - 1.0).powi(2) - 1.0, 2.0 * (a - 1.0)),
+            a => (10.0 - 0.1 * (a - 2.0), -0.1),
+        };
+        let options = HagerZhang { sigma: 0.1, ..HagerZhang::default() };
+        for first in [3.0, 50.0] {
+            let (found, _) = search(&mut options.clone(), first, phi);
+            let found = found.unwrap_or(f64::NAN);
+            assert!(found < 2.0 && conditions_hold(&options, phi, found), "{first}: {found}");
+        }
+    }
+
+    #[test]
+    fn hager_zhang_at_a_jump_takes_the_best_length_when_the_interval_collapses() {
+        // Falls to a third, jumps up there and falls again: no length meets the conditions.
+        let third = 1.0 / 3.0;
+        let phi = |a: f64| (if a < third { -a } else { 1.0 - 1e-3 * a }, if a < third { -1.0 } else { -1e-3 });
+        let (found, trials) = search(&mut HagerZhang::default(), 1.0, phi);
+        let found = found.unwrap_or(f64::NAN);
+        assert!(found < third && third - found < 1e-9 && trials <= 100, "{found} after {trials}");
+    }
+
+    #[test]
+    fn hager_zhang_on_an_unbounded_line_ends() {
+        let (found, trials) = search(&mut HagerZhang::default(), 1.0, |a| (-a, -1.0));
+        assert!(found.is_some_and(|a| a > 1e30) && trials <= 100);
+    }
+
+    #[test]
+    fn hager_zhang_without_decrease_or_descent_stops() {
+        assert_eq!(search(&mut HagerZhang::default(), 1.0, |a| (a, -1.0 + 2.0 * f64::from(a > 0.0))).0, None);
+        assert_eq!(search(&mut HagerZhang::default(), 1.0, |a| (a, 1.0)), (None, 1));
+        assert_eq!(search(&mut HagerZhang::default(), 1.0, |a| if a > 0.0 { (f64::NAN, 0.0) } else { (0.0, -1.0) }).0, None);
+        assert_eq!(search(&mut HagerZhang::default(), 1.0, |_| (0.0, f64::NAN)).0, None);
+    }
+
+    #[test]
+    fn hager_zhang_options_out_of_range_are_refused() {
+        let ok = HagerZhang::default();
+        assert!(ok.validate().is_ok() && ok.needs_trial_slope());
+        for bad in [
+            HagerZhang { delta: 0.5, ..ok.clone() },
+            HagerZhang { sigma: 0.05, ..ok.clone() },
+            HagerZhang { epsilon: -1.0, ..ok.clone() },
+            HagerZhang { theta: 1.0, ..ok.clone() },
+            HagerZhang { gamma: 0.0, ..ok.clone() },
+            HagerZhang { rho: 1.0, ..ok.clone() },
+            HagerZhang { initial: InitialStep::Previous { growth: f64::NAN }, ..ok.clone() },
+        ] {
+            assert!(bad.validate().is_err(), "{bad:?}");
+        }
+    }
+}

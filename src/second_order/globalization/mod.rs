@@ -6,7 +6,7 @@ mod damping;
 mod fixed;
 mod hager_zhang;
 mod initial_step;
-mod interpolate;
+pub(crate) mod interpolate;
 #[cfg(test)]
 mod testing;
 mod trust_region;

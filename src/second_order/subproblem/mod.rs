@@ -1,6 +1,10 @@
 //! Subproblems: solvers of the quadratic model `m(p) = f + gᵀp + ½ pᵀBp` for one scalar size.
 
+mod cubic_lanczos;
 mod forcing;
+mod gltr;
+mod lanczos_model;
+mod secular;
 mod steihaug;
 mod truncated_cg;
 
@@ -8,7 +12,9 @@ use super::Region;
 use crate::error::Result;
 use crate::linalg::SymmetricOperator;
 
+pub use cubic_lanczos::CubicLanczos;
 pub use forcing::Forcing;
+pub use gltr::Gltr;
 pub use steihaug::Steihaug;
 pub use truncated_cg::TruncatedCg;
 

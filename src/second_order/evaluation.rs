@@ -1,0 +1,69 @@
+//! Points and trials: what one evaluation yields, and how a reduction is measured where `f` has lost its digits.
+
+use super::globalization::Trial;
+use super::subproblem::Step;
+use crate::error::Result;
+use crate::linalg::Vector;
+use crate::linalg::vector::{all_finite, dot};
+use crate::problem::{At, Objective};
+
+/// Reductions below this multiple of `ε |f|` are measured by gradients.
+pub(super) const DROWNED: f64 = 1e6;
+/// Rounding level of `f` in units of `ε |f|`.
+pub(super) const ROUNDING: f64 = 10.0;
+/// A point with its cost and gradient.
+pub(super) struct Point<P> {
+    pub(super) x: P,
+    pub(super) cost: f64,
+    pub(super) gradient: P,
+}
+
+/// A trial point as the search sees it.
+pub(super) struct Tried<P> {
+    pub(super) numbers: Trial,
+    pub(super) cost: f64,
+    pub(super) gradient: Option<P>,
+}
+
+/// Evaluates a trial: its cost, and its gradient where the search or the rounding of `f` asks for it.
+pub(super) fn evaluate<O: Objective>(
+    here: &Point<O::Point>,
+    there: At<'_, O>,
+    p: &[f64],
+    size: f64,
+    step: &Step,
+    x_norm: f64,
+    slopes: bool,
+) -> Result<Tried<O::Point>> {
+    let cost = there.cost()?;
+    let finite = cost.is_finite();
+    let drowned = DROWNED * f64::EPSILON * here.cost.abs();
+    let mut numbers = Trial {
+        size,
+        predicted: step.predicted,
+        actual: if finite { here.cost - cost } else { f64::NEG_INFINITY },
+        slope: step.slope,
+        trial_slope: None,
+        length: step.length,
+        x_norm,
+        cost: here.cost,
+        rounding: ROUNDING * f64::EPSILON * here.cost.abs(),
+    };
+    let by_gradient = finite && numbers.predicted.abs() <= drowned && numbers.actual.abs() <= drowned;
+    if !finite || !(by_gradient || slopes) {
+        return Ok(Tried { numbers, cost, gradient: None });
+    }
+    let gradient = there.gradient()?;
+    if !all_finite(gradient.as_slice()) {
+        numbers.actual = f64::NEG_INFINITY;
+        return Ok(Tried { numbers, cost, gradient: None });
+    }
+    let (before, after) = (dot(here.gradient.as_slice(), p), dot(gradient.as_slice(), p));
+    if by_gradient {
+        numbers.actual = -0.5 * (before + after);
+    }
+    // A line's slopes are per unit of size; a ball's are not.
+    let per_size = if step.slope == 0.0 { 1.0 } else { before / step.slope };
+    numbers.trial_slope = Some(after / per_size);
+    Ok(Tried { numbers, cost, gradient: Some(gradient) })
+}

@@ -1,0 +1,494 @@
+//! Nonlinear conjugate gradients: `d₊ = −g₊ + β d` along line searches, without a matrix.
+//!
+//! The rule for `β` and its restarts follow Hager & Zhang (SIAM J. Optim. 16, 2005; *A survey of nonlinear conjugate
+//! gradient methods*, Pac. J. Optim. 2, 2006), the first length of each search steps I0–I2 of *Algorithm 851*
+//! (ACM TOMS 32, 2006). On a quadratic the probe of I1 makes the line search exact, and the method ends after `n` steps.
+
+use super::Line;
+use super::evaluation::{Point, Tried, evaluate};
+use super::globalization::interpolate::quadratic;
+use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
+use super::state::{Result2, State, borrow, drain, first_point, overtime, record, terminate, wants_counts};
+use super::stopping::Stopping;
+use super::subproblem::Step;
+use crate::counts::{Counts, Tally};
+use crate::error::{Error, Result, Stop};
+use crate::linalg::Vector;
+use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf, scale, xpby};
+use crate::problem::{At, Objective};
+use argmin::core::{KV, Problem, Solver};
+use std::time::Instant;
+
+/// The formula for `β`, with `y = g₊ − g`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Rule {
+    /// `max(β, η)` with `β = (y − 2 d ‖y‖² / dᵀy)ᵀ g₊ / dᵀy` and the truncation `η < 0` of [`NonlinearCg::eta`]
+    /// (Hager & Zhang 2005): descent whatever the line search does.
+    #[default]
+    HagerZhang,
+    /// `max(0, g₊ᵀy / gᵀg)` (Polak & Ribière 1969, Polyak 1969; Powell 1986): restarts by itself after a poor step.
+    PolakRibierePlus,
+    /// `g₊ᵀg₊ / gᵀg` (Fletcher & Reeves 1964).
+    FletcherReeves,
+    /// `g₊ᵀy / dᵀy` (Hestenes & Stiefel 1952).
+    HestenesStiefel,
+    /// `g₊ᵀg₊ / dᵀy` (Dai & Yuan 1999).
+    DaiYuan,
+}
+
+/// Nonlinear conjugate gradients as an argmin solver.
+///
+/// # Example
+/// ```
+/// use argmin::core::{CostFunction, Error, Executor, Gradient, State};
+/// use curvkit::second_order::nonlinear_cg::NonlinearCg;
+///
+/// struct Bowl;
+/// impl CostFunction for Bowl {
+///     type Param = Vec<f64>;
+///     type Output = f64;
+///     fn cost(&self, x: &Vec<f64>) -> Result<f64, Error> {
+///         Ok((x[0] - 1.0).powi(2) + 10.0 * (x[1] + 2.0).powi(2))
+///     }
+/// }
+/// impl Gradient for Bowl {
+///     type Param = Vec<f64>;
+///     type Gradient = Vec<f64>;
+///     fn gradient(&self, x: &Vec<f64>) -> Result<Vec<f64>, Error> {
+///         Ok(vec![2.0 * (x[0] - 1.0), 20.0 * (x[1] + 2.0)])
+///     }
+/// }
+///
+/// let run = Executor::new(Bowl, NonlinearCg::default()).configure(|s| s.param(vec![0.0, 0.0])).run()?;
+/// let x = run.state.get_best_param().unwrap();
+/// assert!((x[0] - 1.0).abs() < 1e-8 && (x[1] + 2.0).abs() < 1e-8);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct NonlinearCg<G> {
+    /// The formula for `β`. Default [`Rule::HagerZhang`].
+    pub rule: Rule,
+    /// The line search. Its own first length is overruled by steps I0–I2.
+    pub line_search: G,
+    /// `η > 0` of the truncation `β ≥ −1 / (‖d‖ min(η, ‖g‖))` of Hager & Zhang's rule. Default 0.01.
+    pub eta: f64,
+    /// Restart with `−g₊` when `|g₊ᵀg| ≥ powell ‖g₊‖²`: consecutive gradients are far from orthogonal (Powell 1977).
+    /// Default `None`, never.
+    pub powell: Option<f64>,
+    /// Restart after so many steps. Default `None`, never.
+    pub restart_every: Option<u64>,
+    /// `ψ₀`: the first length of a run makes the largest entry of the step `ψ₀ ‖x₀‖∞` (I0). Default 0.01.
+    pub psi0: f64,
+    /// `ψ₁`: part of the last length at which the cost is probed for a quadratic fit (I1); zero: no probe. Default 0.1.
+    pub psi1: f64,
+    /// `ψ₂`: factor on the last length where the fit has no minimizer (I2). Default 2.
+    pub psi2: f64,
+    /// Stopping tests.
+    pub stopping: Stopping,
+    /// Hand key-values to argmin's observers. On by default.
+    pub report: bool,
+    run: Run,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    scratch: Scratch,
+}
+
+/// What a run must remember between iterations (and across a checkpoint).
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Run {
+    direction: Vec<f64>,
+    /// Steps since the last restart.
+    age: u64,
+    last_size: Option<f64>,
+    gradient_norm: f64,
+    gradient_bound: f64,
+    restarts: u64,
+    counts: Counts,
+    stop: Option<Stop>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Scratch {
+    p: Vec<f64>,
+    y: Vec<f64>,
+    started: Option<Instant>,
+}
+
+/// The point that meets the gradient test is the answer, although approximate Wolfe conditions may have let an earlier
+/// point have a cost lower by this relative amount: argmin would hand out that one.
+const ANSWER: f64 = 1e-8;
+
+/// How a line search ended.
+enum Found<P> {
+    Moved(Point<P>, Trial),
+    Stayed(Stop),
+}
+
+impl Default for NonlinearCg<HagerZhang> {
+    /// Hager & Zhang's rule and line search.
+    fn default() -> Self {
+        Self::new(Rule::HagerZhang, HagerZhang::default())
+    }
+}
+
+impl NonlinearCg<StrongWolfe> {
+    /// Polak & Ribière's rule, never negative, with a strong Wolfe search (`c₂ = 0.1`).
+    pub fn polak_ribiere() -> Self {
+        Self::new(Rule::PolakRibierePlus, StrongWolfe { curvature: 0.1, ..StrongWolfe::default() })
+    }
+}
+
+impl<G: Globalization<Line>> NonlinearCg<G> {
+    /// The method with a rule and a line search, other options at their defaults.
+    pub fn new(rule: Rule, line_search: G) -> Self {
+        Self {
+            rule,
+            line_search,
+            eta: 0.01,
+            powell: None,
+            restart_every: None,
+            psi0: 0.01,
+            psi1: 0.1,
+            psi2: 2.0,
+            stopping: Stopping::default(),
+            report: true,
+            run: Run::default(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl<G> NonlinearCg<G> {
+    /// Checks the ranges of the options, those of the line search excepted.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        Error::check_option(positive(self.eta), "eta", "positive and finite", self.eta)?;
+        Error::check_option(positive(self.psi0), "psi0", "positive and finite", self.psi0)?;
+        Error::check_option(self.psi1 >= 0.0 && self.psi1.is_finite(), "psi1", "finite and not negative", self.psi1)?;
+        Error::check_option(positive(self.psi2), "psi2", "positive and finite", self.psi2)?;
+        let powell = self.powell.unwrap_or(1.0);
+        Error::check_option(positive(powell), "powell", "positive and finite", powell)?;
+        let every = self.restart_every.unwrap_or(1);
+        Error::check_option(every > 0, "restart_every", "positive", every)?;
+        self.stopping.validate()
+    }
+
+    /// Why the run ended, once it has. `None` while running or when argmin's own limits ended it.
+    pub fn stop(&self) -> Option<&Stop> {
+        self.run.stop.as_ref()
+    }
+
+    /// Evaluations of the run.
+    pub fn tally(&self) -> Tally {
+        self.run.counts.tally()
+    }
+
+    /// Number of times the direction went back to `−g`.
+    pub fn restarts(&self) -> u64 {
+        self.run.restarts
+    }
+
+    /// `‖g‖∞` at the current point.
+    pub fn gradient_norm(&self) -> f64 {
+        self.run.gradient_norm
+    }
+}
+
+/// What one iteration found: the accepted point with the numbers of its trial, and the stop.
+type Iteration<P> = (Option<(Point<P>, Trial)>, Option<Stop>);
+
+impl<G: Globalization<Line>> NonlinearCg<G> {
+    /// One step from `here`: a search along the direction, and along `−g` should that fail.
+    fn iterate<O: Objective>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        buffers: &mut Buffers<O::Point>,
+    ) -> Result<Iteration<O::Point>> {
+        if self.run.gradient_norm <= self.run.gradient_bound {
+            // Only a start that already meets the gradient test comes here.
+            return Ok((None, Some(self.run.gradient_stop())));
+        }
+        let mut found = self.search(problem, here, buffers)?;
+        if matches!(found, Found::Stayed(Stop::NoProgress { .. })) && self.run.age > 0 {
+            self.run.restart(here.gradient.as_slice());
+            self.run.last_size = None;
+            found = self.search(problem, here, buffers)?;
+        }
+        let (there, numbers) = match found {
+            Found::Stayed(stop) => return Ok((None, Some(stop))),
+            Found::Moved(there, numbers) => (there, numbers),
+        };
+        self.run.last_size = Some(numbers.size);
+        self.run.gradient_norm = norm_inf(there.gradient.as_slice());
+        if self.run.gradient_norm <= self.run.gradient_bound {
+            return Ok((Some((there, numbers)), Some(self.run.gradient_stop())));
+        }
+        self.turn(here.gradient.as_slice(), there.gradient.as_slice());
+        let stop = self.stopping.after_step(numbers.length, norm(there.x.as_slice()), here.cost, there.cost);
+        Ok((Some((there, numbers)), stop))
+    }
+
+    /// Searches along the present direction.
+    fn search<O: Objective>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        buffers: &mut Buffers<O::Point>,
+    ) -> Result<Found<O::Point>> {
+        let ray = Ray::new(problem, here, &self.run.direction, &self.run.counts);
+        let slopes = self.line_search.needs_trial_slope();
+        let mut size = match self.run.last_size {
+            None => ray.initial_size(self.psi0),
+            Some(last) => ray.first_size(last, self.psi1, self.psi2, buffers)?,
+        };
+        let mut trials = 0;
+        while trials < self.stopping.max_trials {
+            trials += 1;
+            if let Some(stop) = overtime(&self.stopping, self.scratch.started) {
+                return Ok(Found::Stayed(stop));
+            }
+            let Some((mut x, mut tried)) = ray.evaluate(size, slopes, buffers)? else { break };
+            let mut verdict = self.line_search.judge(&tried.numbers);
+            if let Verdict::Accept { size: chosen, .. } = verdict {
+                if chosen != size {
+                    // The search returns to an earlier trial: made again, since that is rare and storing each is not.
+                    buffers.spare = Some(x);
+                    let Some(again) = ray.evaluate(chosen, slopes, buffers)? else { break };
+                    (x, tried) = again;
+                }
+                let gradient = match tried.gradient.take() {
+                    Some(gradient) => gradient,
+                    None => ray.at(&x).gradient()?,
+                };
+                if all_finite(gradient.as_slice()) {
+                    return Ok(Found::Moved(Point { x, cost: tried.cost, gradient }, tried.numbers));
+                }
+                // A finite cost with a broken gradient is no place to continue from: as if the trial had failed.
+                verdict = self.line_search.judge(&Trial { actual: f64::NEG_INFINITY, ..tried.numbers });
+            }
+            buffers.spare = Some(x);
+            match verdict {
+                Verdict::Retry { size: next } => size = next,
+                Verdict::Stop(Stop::NoProgress { .. }) | Verdict::Accept { .. } => break,
+                Verdict::Stop(stop) => return Ok(Found::Stayed(stop)),
+            }
+        }
+        Ok(Found::Stayed(self.run.no_progress(trials)))
+    }
+}
+
+impl<G> NonlinearCg<G> {
+    /// The next direction, from the gradients at both ends of the last step.
+    fn turn(&mut self, before: &[f64], after: &[f64]) {
+        let y = &mut self.scratch.y;
+        y.resize(after.len(), 0.0);
+        add_scaled(after, -1.0, before, y);
+        let far_from_orthogonal = |nu: f64| dot(after, before).abs() >= nu * dot(after, after);
+        let due = self.restart_every.is_some_and(|every| self.run.age + 1 >= every);
+        if due || self.powell.is_some_and(far_from_orthogonal) {
+            return self.run.restart(after);
+        }
+        let d = &mut self.run.direction;
+        let beta = self.rule.beta(d, before, after, y, self.eta);
+        xpby(after, -beta, d);
+        scale(-1.0, d);
+        self.run.age += 1;
+        // Also catches NaN: a direction that hardly descends, or none at all.
+        let descends = dot(after, d) < -1e-10 * norm(after) * norm(d);
+        if !descends {
+            self.run.restart(after);
+        }
+    }
+}
+
+impl Rule {
+    /// `β` for the direction `d` of the last step and the gradients before and after it; NaN where it is not defined.
+    fn beta(self, d: &[f64], before: &[f64], after: &[f64], y: &[f64], eta: f64) -> f64 {
+        // Positive after any search that meets a Wolfe condition.
+        let curvature = || Some(dot(d, y)).filter(|c| *c > 0.0).unwrap_or(f64::NAN);
+        match self {
+            Self::HagerZhang => {
+                let dy = curvature();
+                let beta = (dot(y, after) - 2.0 * dot(y, y) / dy * dot(d, after)) / dy;
+                if beta.is_nan() { beta } else { beta.max(-1.0 / (norm(d) * eta.min(norm(before)))) }
+            }
+            Self::PolakRibierePlus => {
+                let beta = dot(after, y) / dot(before, before);
+                if beta.is_nan() { beta } else { beta.max(0.0) }
+            }
+            Self::FletcherReeves => dot(after, after) / dot(before, before),
+            Self::HestenesStiefel => dot(after, y) / curvature(),
+            Self::DaiYuan => dot(after, after) / curvature(),
+        }
+    }
+}
+
+impl Run {
+    fn gradient_stop(&self) -> Stop {
+        Stop::Gradient { norm: self.gradient_norm, bound: self.gradient_bound }
+    }
+
+    fn no_progress(&self, trials: u64) -> Stop {
+        Stop::NoProgress { gradient_norm: self.gradient_norm, bound: self.gradient_bound, trials }
+    }
+
+    fn steepest(&mut self, gradient: &[f64]) {
+        self.direction.clear();
+        self.direction.extend_from_slice(gradient);
+        scale(-1.0, &mut self.direction);
+        self.age = 0;
+    }
+
+    fn restart(&mut self, gradient: &[f64]) {
+        self.steepest(gradient);
+        self.restarts += 1;
+    }
+}
+
+/// A trial point and its numbers; `None` if the step is lost in the rounding of the current point.
+type TrialPoint<P> = Option<(P, Tried<P>)>;
+
+/// Buffers of one iteration: the step and a trial point.
+struct Buffers<P> {
+    p: Vec<f64>,
+    spare: Option<P>,
+}
+
+/// The half-line a search looks along.
+struct Ray<'a, O: Objective> {
+    here: &'a Point<O::Point>,
+    direction: &'a [f64],
+    slope: f64,
+    length: f64,
+    x_norm: f64,
+    from: At<'a, O>,
+}
+
+impl<'a, O: Objective> Ray<'a, O> {
+    fn new(problem: &'a O, here: &'a Point<O::Point>, direction: &'a [f64], counts: &'a Counts) -> Self {
+        let slope = dot(here.gradient.as_slice(), direction);
+        let from = At { problem, x: &here.x, rows: None, counts };
+        Self { here, direction, slope, length: norm(direction), x_norm: norm(here.x.as_slice()), from }
+    }
+
+    fn at<'b>(&'b self, x: &'b O::Point) -> At<'b, O> {
+        At { x, ..self.from }
+    }
+
+    /// The trial point for a length with its numbers.
+    fn evaluate(&self, size: f64, slopes: bool, buffers: &mut Buffers<O::Point>) -> Result<TrialPoint<O::Point>> {
+        let x = self.here.x.as_slice();
+        let mut trial = buffers.spare.take().unwrap_or_else(|| self.here.x.clone());
+        buffers.p.clear();
+        buffers.p.extend(self.direction.iter().map(|d| size * d));
+        add_scaled(x, 1.0, &buffers.p, trial.as_mut_slice());
+        if trial.as_slice() == x {
+            return Ok(None);
+        }
+        // What a quadratic would give whose minimizer is the trial point.
+        let predicted = -0.5 * size * self.slope;
+        let step = Step { predicted, slope: self.slope, length: size * self.length, inner: 0 };
+        let tried = evaluate(self.here, self.at(&trial), &buffers.p, size, &step, self.x_norm, slopes)?;
+        Ok(Some((trial, tried)))
+    }
+
+    /// I0: the first length of a run, or after a restart that forgot the last one.
+    fn initial_size(&self, psi0: f64) -> f64 {
+        let by_point = psi0 * norm_inf(self.here.x.as_slice()) / norm_inf(self.direction);
+        let by_cost = psi0 * self.here.cost.abs() / dot(self.direction, self.direction);
+        let usable = |size: &f64| size.is_finite() && *size > 0.0;
+        [by_point, by_cost].into_iter().find(usable).unwrap_or(1.0)
+    }
+
+    /// I1 and I2.
+    fn first_size(&self, last: f64, psi1: f64, psi2: f64, buffers: &mut Buffers<O::Point>) -> Result<f64> {
+        let expanded = psi2 * last;
+        if psi1 == 0.0 {
+            return Ok(expanded);
+        }
+        let Some((x, probe)) = self.evaluate(psi1 * last, false, buffers)? else { return Ok(expanded) };
+        buffers.spare = Some(x);
+        let numbers = probe.numbers;
+        if !numbers.is_finite() {
+            return Ok(0.1 * numbers.size);
+        }
+        // Near a minimum the probe's reduction is measured by gradients, and the fit is a secant step.
+        let minimizer = quadratic(self.slope, numbers.size, -numbers.actual);
+        let usable = numbers.actual >= 0.0 && minimizer.is_finite();
+        Ok(if usable { minimizer } else { expanded })
+    }
+}
+
+impl<O, P, G> Solver<O, State<P>> for NonlinearCg<G>
+where
+    O: Objective<Point = P>,
+    P: Vector,
+    G: Globalization<Line>,
+{
+    fn name(&self) -> &str {
+        "curvkit nonlinear conjugate gradients"
+    }
+
+    fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+        self.validate()?;
+        self.run = Run::default();
+        self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
+        let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
+        let (x, g) = (point.x.as_slice(), point.gradient.as_slice());
+        self.run.gradient_norm = norm_inf(g);
+        self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
+        self.run.steepest(g);
+        // Only to tell the search that a run begins: its first length is overruled.
+        let (gradient_norm, x_norm) = (norm(g), norm(x));
+        self.line_search.first_size(&Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
+        record(&mut state, point, None);
+        drain(&self.run.counts.tally(), problem);
+        Ok((state, None))
+    }
+
+    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+        let (Some(x), Some(gradient)) = (state.param.take(), state.grad.take()) else {
+            return Err(Error::Unsupported { what: "an iteration", requirement: "a point and its gradient in the state" }.into());
+        };
+        let here = Point { x, cost: state.cost, gradient };
+        let mut buffers = Buffers { p: std::mem::take(&mut self.scratch.p), spare: state.prev_param.take() };
+        let (moved, stop) = match borrow(problem).and_then(|o| self.iterate(o, &here, &mut buffers)) {
+            Ok(iteration) => iteration,
+            // An error here would lose the state, and the best point with it.
+            Err(error) => (None, Some(Stop::Failed { message: error.to_string() })),
+        };
+        self.scratch.p = buffers.p;
+        let (there, numbers) = moved.unzip();
+        record(&mut state, here, there);
+        if let Some(stop) = stop {
+            if matches!(stop, Stop::Gradient { .. }) && state.cost - state.best_cost <= ANSWER * state.cost.abs() {
+                state.best_cost = f64::INFINITY;
+            }
+            terminate(&mut state, &stop);
+            self.run.stop = Some(stop);
+        }
+        if wants_counts(&state) {
+            drain(&self.run.counts.tally(), problem);
+        }
+        Ok((state, self.report.then(|| self.key_values(numbers))))
+    }
+}
+
+impl<G> NonlinearCg<G> {
+    fn key_values(&self, numbers: Option<Trial>) -> KV {
+        let kv = argmin::kv!(
+            "gradient_norm" => self.run.gradient_norm;
+            "restarts" => self.run.restarts;
+        );
+        match numbers {
+            None => kv,
+            Some(t) => kv.merge(argmin::kv!("size" => t.size; "actual" => t.actual; "step_length" => t.length;)),
+        }
+    }
+}
