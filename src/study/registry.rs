@@ -9,12 +9,14 @@ use crate::counts::Tally;
 use crate::curvature::{Certified, Hessian};
 use crate::error::{Result, Stop};
 use crate::problem::Erased;
+use crate::second_order::Line;
 use crate::second_order::certificate::Certificate;
-use crate::second_order::globalization::{Armijo, CubicWeight, TrustRegion};
+use crate::second_order::globalization::{Armijo, CubicWeight, Globalization, TrustRegion};
 use crate::second_order::methods;
 use crate::second_order::minimizer::Minimizer;
+use crate::second_order::nonlinear_cg::NonlinearCg;
 use crate::second_order::stopping::Stopping;
-use crate::second_order::subproblem::Forcing;
+use crate::second_order::subproblem::{Forcing, Subproblem};
 use argmin::core::Solver;
 
 impl<C, S, G> StudySolver for Minimizer<C, S, G>
@@ -35,6 +37,22 @@ where
     }
     fn certificate(&self) -> Option<&Certificate> {
         Minimizer::certificate(self)
+    }
+}
+
+impl<G> StudySolver for NonlinearCg<G>
+where
+    Self: Solver<Erased, VecState>,
+    G: Globalization<Line>,
+{
+    fn stop(&self) -> Option<&Stop> {
+        NonlinearCg::stop(self)
+    }
+    fn tally(&self) -> Tally {
+        NonlinearCg::tally(self)
+    }
+    fn knows_curvature(&self) -> bool {
+        false
     }
 }
 
@@ -65,6 +83,11 @@ const INNER: Key =
     Key { name: "max_inner", kind: Kind::Count { min: 1, max: LARGE }, about: "steps of an inner solve (default 2n + 20)" };
 const WEIGHT: Key = Key { name: "weight", kind: Kind::Positive, about: "first cubic weight (default: from the gradient)" };
 const MEMORY: Key = Key { name: "memory", kind: Kind::Count { min: 1, max: 1000 }, about: "pairs kept (default 10)" };
+const RESTART: Key = Key {
+    name: "restart_every",
+    kind: Kind::Count { min: 1, max: LARGE },
+    about: "restart after so many steps (default: never)",
+};
 const STEP: Key = Key { name: "step", kind: Kind::Positive, about: "the fixed step (default 1e-3)" };
 const FLOOR: Key =
     Key { name: "floor", kind: Kind::Fraction, about: "smallest curvature relative to the largest (default 1e-10)" };
@@ -224,6 +247,22 @@ pub const ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "nonlinear_cg_hz",
+        about: "nonlinear conjugate gradients of Hager and Zhang with their line search",
+        family: Family::FirstOrder,
+        max_iters: 20_000,
+        keys: &[RESTART],
+        build: |options, stopping| conjugate_gradients(NonlinearCg::default(), options, stopping),
+    },
+    Entry {
+        name: "nonlinear_cg_pr",
+        about: "nonlinear conjugate gradients of Polak and Ribière with a strong Wolfe search",
+        family: Family::FirstOrder,
+        max_iters: 20_000,
+        keys: &[RESTART],
+        build: |options, stopping| conjugate_gradients(NonlinearCg::polak_ribiere(), options, stopping),
+    },
+    Entry {
         name: "gradient_descent",
         about: "gradient descent with Barzilai–Borwein lengths and a non-monotone line search",
         family: Family::FirstOrder,
@@ -263,14 +302,26 @@ where
 /// The same with a certificate from the exact Hessian, but no escape from saddles unless the options ask for it.
 fn first_order<C: Clone, S, G>(solver: Minimizer<C, S, G>, options: &Options, stopping: Stopping) -> Result<AnySolver>
 where
-    S: crate::second_order::subproblem::Subproblem,
-    G: crate::second_order::globalization::Globalization<S::Region>,
+    S: Subproblem,
+    G: Globalization<S::Region>,
     Minimizer<Certified<C, Hessian>, S, G>: StudySolver + 'static,
 {
     let model = solver.curvature.clone();
     let mut solver = solver.with_curvature(Certified { model, exact: Hessian });
     solver.escape_saddles = false;
     ready(solver, options, stopping)
+}
+
+fn conjugate_gradients<G>(mut solver: NonlinearCg<G>, options: &Options, stopping: Stopping) -> Result<AnySolver>
+where
+    G: Globalization<Line> + 'static,
+    NonlinearCg<G>: StudySolver,
+{
+    solver.stopping = stopping;
+    solver.report = false;
+    solver.restart_every = options.count("restart_every");
+    solver.validate()?;
+    Ok(AnySolver::new(solver))
 }
 
 fn armijo(search: &mut Armijo, options: &Options) -> Result<()> {

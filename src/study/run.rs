@@ -9,7 +9,7 @@ use crate::counts::{Counts, Tally};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::norm_inf;
 use crate::problem::{Erased, Function};
-use crate::second_order::certificate::{Certificate, PointKind};
+use crate::second_order::certificate::{Certificate, Certifier, Depth, PointKind};
 use crate::testbed::TestProblem;
 use argmin::core::observers::ObserverMode;
 use argmin::core::{Executor, OptimizationResult, State, TerminationReason, TerminationStatus};
@@ -173,11 +173,15 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
         Err(_) => (f64::NAN, f64::NAN),
     };
     let solver = result.solver();
+    let own = (solver.certificate().cloned(), solver.certificate_tally(), solver.certificate_seconds());
+    let converged = solver.stop().is_some_and(Stop::converged);
+    let (certificate, certificate_counts, certificate_seconds) =
+        if converged && !solver.knows_curvature() { certify(case, &x, gradient_norm) } else { own };
     Ok(Outcome {
         problem: case.name.clone(),
         solver: setup.name.clone(),
         n: case.dim(),
-        converged: solver.stop().is_some_and(Stop::converged),
+        converged,
         solved: gradient_norm <= SOLVED * initial.max(1.0),
         at_known_minimum: case.at_known_minimum(cost),
         stop: ending(solver.stop(), state, settings, setup),
@@ -187,11 +191,20 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
         iterations: state.get_iter(),
         counts: solver.tally(),
         seconds,
-        certificate: solver.certificate().cloned(),
-        certificate_counts: solver.certificate_tally(),
-        certificate_seconds: solver.certificate_seconds(),
+        certificate,
+        certificate_counts,
+        certificate_seconds,
         trace,
     })
+}
+
+/// The certificate for a solver that has no curvature of its own.
+fn certify(case: &Case, x: &[f64], gradient_norm: f64) -> (Option<Certificate>, Tally, f64) {
+    let began = Instant::now();
+    let examined =
+        case.function.hessian(x).and_then(|hessian| Certifier::default().examine(&hessian, gradient_norm, Depth::Full));
+    let certificate = examined.unwrap_or_else(|_| Certificate::undetermined(gradient_norm));
+    (Some(certificate), Tally { hessian: 1, ..Tally::default() }, began.elapsed().as_secs_f64())
 }
 
 type Finished = OptimizationResult<Erased, AnySolver, VecState>;

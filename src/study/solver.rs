@@ -31,6 +31,10 @@ pub trait StudySolver: Solver<Erased, VecState> {
     fn certificate(&self) -> Option<&Certificate> {
         None
     }
+    /// Whether the solver makes its own certificate; if not, the study makes one.
+    fn knows_curvature(&self) -> bool {
+        true
+    }
 }
 
 /// Any solver of the registry (argmin has no `Solver` for boxes).
@@ -60,6 +64,10 @@ impl AnySolver {
     /// What was verified at the answer.
     pub fn certificate(&self) -> Option<&Certificate> {
         self.0.certificate()
+    }
+    /// Whether the solver makes its own certificate.
+    pub fn knows_curvature(&self) -> bool {
+        self.0.knows_curvature()
     }
 }
 

@@ -70,8 +70,7 @@ impl LanczosModel {
                 self.basis.extend(model.curvature)?;
             }
             loop {
-                self.solution =
-                    self.secular.solve(&self.basis.diagonal, self.basis.off_diagonal(), self.gradient_norm, hold);
+                self.solution = self.secular.solve(&self.basis.diagonal, self.basis.off_diagonal(), self.gradient_norm, hold);
                 if !self.wants_more(test, certify, &mut good_since) {
                     break;
                 }

@@ -149,7 +149,10 @@ impl Secular {
             gap *= 2.0;
             left = (-lowest).max(0.0) + gap;
         }
-        if matches!(target, Target::Norm(_)) && lowest > -16.0 * f64::EPSILON && self.excess(left, target).is_some_and(|x| x <= 0.0) {
+        if matches!(target, Target::Norm(_))
+            && lowest > -16.0 * f64::EPSILON
+            && self.excess(left, target).is_some_and(|x| x <= 0.0)
+        {
             // Positive semidefinite up to rounding, and the right-hand side lies in its range.
             return Left::Interior;
         }
