@@ -11,5 +11,6 @@ pub mod second_order;
 #[cfg(feature = "study")]
 pub mod study;
 pub mod testbed;
+pub mod testing;
 
 pub use error::{Error, Result, Stop};

@@ -6,6 +6,7 @@
 mod banded;
 mod bunch_kaufman;
 mod dense;
+mod eigen;
 mod norms;
 mod ordering;
 mod scratch;
@@ -15,6 +16,7 @@ mod simplicial;
 mod supernodal;
 
 pub use bunch_kaufman::{BunchKaufman, Inertia, Modification};
+pub use eigen::SymmetricEigen;
 pub use norms::MatrixNorms;
 pub use shift::DefiniteShift;
 pub use shifted_cholesky::{NotPositiveDefinite, ShiftedCholesky};

@@ -6,7 +6,7 @@
 //! Cartis, Gould & Toint, Math. Program. 127, 2011, §6.2 (GLRT).
 
 use super::lanczos_model::{LanczosModel, Test};
-use super::secular::Hold;
+use super::tridiagonal_model::Hold;
 use super::{Forcing, Model, Step, Subproblem};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;

@@ -8,7 +8,7 @@
 //! Gould, Lucidi, Roma & Toint, SIAM J. Optim. 9(2), 1999.
 
 use super::lanczos_model::{LanczosModel, Test};
-use super::secular::Hold;
+use super::tridiagonal_model::Hold;
 use super::{Forcing, Model, Step, Subproblem};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;

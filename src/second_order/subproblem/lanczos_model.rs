@@ -6,7 +6,7 @@
 //! asks for it. At an invariant subspace the basis restarts once with a random vector orthogonal to it: the Krylov
 //! space of `g` alone never shows an eigenvector orthogonal to `g`, which is where the hard case lives.
 
-use super::secular::{Hold, Secular, Solution};
+use super::tridiagonal_model::{Hold, Solution, TridiagonalModel};
 use super::{Model, Step};
 use crate::error::{Error, Result};
 use crate::linalg::krylov::lanczos::Basis;
@@ -26,7 +26,7 @@ pub(crate) enum Test {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LanczosModel {
     basis: Basis,
-    secular: Secular,
+    secular: TridiagonalModel,
     factor: Factor,
     u: Vec<f64>,
     gradient_norm: f64,

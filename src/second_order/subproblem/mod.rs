@@ -1,20 +1,27 @@
 //! Subproblems: solvers of the quadratic model `m(p) = f + gᵀp + ½ pᵀBp` for one scalar size.
 
+mod cubic;
 mod cubic_lanczos;
 mod forcing;
 mod gltr;
 mod lanczos_model;
+mod more_sorensen;
 mod secular;
+mod shifted;
+mod spectral;
 mod steihaug;
+mod tridiagonal_model;
 mod truncated_cg;
 
 use super::Region;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
 
+pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
 pub use forcing::Forcing;
 pub use gltr::Gltr;
+pub use more_sorensen::MoreSorensen;
 pub use steihaug::Steihaug;
 pub use truncated_cg::TruncatedCg;
 
@@ -67,4 +74,10 @@ pub trait Subproblem {
     fn factorizations(&self) -> u64 {
         0
     }
+}
+
+/// A size as a finite positive number: infinity becomes the largest one.
+fn check_size(size: f64) -> Result<f64> {
+    Error::check_option(size > 0.0, "size", "positive", size)?;
+    Ok(size.clamp(f64::MIN_POSITIVE, f64::MAX))
 }

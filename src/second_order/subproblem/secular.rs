@@ -1,284 +1,265 @@
-//! The trust-region and the cubic subproblem for a tridiagonal matrix: `min γ y₁ + ½ yᵀTy` with `‖y‖ ≤ Δ` or plus
-//! `(σ/3)‖y‖³`, hard case included.
+//! The secular equation of ball- and cubic-constrained models in the eigenbasis of `B`.
 //!
-//! `(T + λI) y = −γ e₁`, `T + λI ⪰ 0`, with `λ(Δ − ‖y‖) = 0` or `λ = σ‖y‖`. Newton's method on `1/‖y(λ)‖` minus its
-//! target; both functions are concave, so from the left of the root the iterates rise to it and never pass it.
-//! The matrix is scaled to norm one and the right-hand side to length one, so that every scale of data is one case.
+//! With `B = Q diag(w) Qᵀ` and `γ = Qᵀg` both problems ask for `λ ≥ max(0, −w₁)` and `y = −γ / (w + λ)` with
+//! `‖y‖ = R(λ)`, where `R = Δ` for the ball and `R = λ/σ` for the cubic. The unknown here is `x = λ − max(0, −w₁)`
+//! and the sum runs over `aᵢ = wᵢ − min(0, w₁) ≥ 0`, so that nothing cancels however close `λ` is to `−w₁`: the nearly
+//! hard case is an easy one in `x`. What is computed is the unit vector `v = y / R`.
 //!
-//! Gould, Lucidi, Roma & Toint, SIAM J. Optim. 9(2), 1999, §5; Cartis, Gould & Toint, Math. Program. 127, 2011, §6.1.
+//! Newton's method on `1/‖y‖ − 1/R`, concave and increasing in `x`, rises monotonically from any point left of the
+//! root (Conn, Gould & Toint, Trust-Region Methods, §7.3; Cartis, Gould & Toint 2011, §6.1); it starts from the largest
+//! of the bounds that the single terms give.
 
-use crate::linalg::krylov::tridiagonal::{Factor, eigenvalue, lowest_vector, norm_bound};
+/// Below this multiple of `−w₁` the shift `x` is as good as zero: the hard case.
+const HARD: f64 = 1e-30;
+/// Newton steps allowed; five is usual, and the bound `‖y‖ → R` of the hard case from above takes fifty.
+const MAX_STEPS: u64 = 200;
 
-/// Ratios beyond this are decided by one side alone to full precision.
-const EXTREME: f64 = 1e40;
-/// Relative distance of `‖y‖` from its target that counts as met.
-const MET: f64 = 8.0 * f64::EPSILON;
-
-/// What holds the step back.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Hold {
-    /// `‖y‖ ≤ Δ`.
-    Radius(f64),
-    /// `+ (σ/3)‖y‖³`.
-    Weight(f64),
+/// Which length belongs to a multiplier.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    /// `‖y‖ = Δ`.
+    Ball(f64),
+    /// `‖y‖ = λ/σ`.
+    Cubic(f64),
 }
 
-/// A solution; `y` itself is in [`Secular::y`].
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Solution {
-    /// `λ`.
-    pub multiplier: f64,
-    /// `‖y‖`.
-    pub length: f64,
-    /// Reduction of the model.
-    pub predicted: f64,
+/// The solution in the eigenbasis; the direction itself is [`Secular::direction`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Root {
+    /// `λ` in the scale of `t B`.
+    pub lambda: f64,
+    /// `−γᵀv ≥ 0`.
+    pub descent: f64,
+    /// Newton steps.
+    pub steps: u64,
 }
 
-/// Buffers, and the last multiplier as the next starting point.
+/// Eigenvalues, gradient and solution in the eigenbasis.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Secular {
-    d: Vec<f64>,
-    e: Vec<f64>,
-    factor: Factor,
-    w: Vec<f64>,
-    u: Vec<f64>,
-    warm: f64,
-    /// The solution.
-    pub y: Vec<f64>,
+pub(super) struct Secular {
+    lowest: f64,
+    at: usize,
+    gaps: Vec<f64>,
+    pub gamma: Vec<f64>,
+    pub direction: Vec<f64>,
 }
 
 impl Secular {
-    /// Forgets the last multiplier.
-    pub(crate) fn reset(&mut self) {
-        self.warm = 0.0;
+    /// Takes the eigenvalues in any order. Room for `γ` is made; the caller fills it.
+    pub fn load(&mut self, values: &[f64]) {
+        let n = values.len();
+        self.at = (0..n).reduce(|a, b| if values[b] < values[a] { b } else { a }).unwrap_or(0);
+        self.lowest = values.get(self.at).copied().unwrap_or(0.0);
+        let base = self.lowest.min(0.0);
+        self.gaps.clear();
+        self.gaps.extend(values.iter().map(|w| w - base));
+        self.gamma.resize(n, 0.0);
+        self.direction.resize(n, 0.0);
     }
 
-    /// Solves for the matrix with diagonal `d` and off-diagonal `e`, and `γ = gamma ≥ 0`.
-    pub(crate) fn solve(&mut self, d: &[f64], e: &[f64], gamma: f64, hold: Hold) -> Solution {
-        let k = d.len();
-        let scale = norm_bound(d, e);
-        self.y.clear();
-        self.y.resize(k, 0.0);
-        let flat = scale < f64::MIN_POSITIVE * 1e10;
-        let (multiplier, length) = if k == 0 || (flat && gamma == 0.0) {
-            (0.0, 0.0)
-        } else if flat {
-            self.y[0] = -1.0;
-            gradient_only(gamma, hold)
-        } else {
-            self.d.clear();
-            self.d.extend(d.iter().map(|v| v / scale));
-            self.e.clear();
-            self.e.extend(e.iter().map(|v| v / scale));
-            self.solve_scaled(scale, gamma, hold)
-        };
-        self.warm = multiplier;
-        let size = self.y.iter().map(|v| v * v).sum::<f64>().sqrt();
-        if size > 0.0 {
-            self.y.iter_mut().for_each(|v| *v *= length / size);
-        }
-        // yᵀTy = −γ y₁ − λ‖y‖², so the reduction is a sum of positive terms.
-        let share = if matches!(hold, Hold::Radius(_)) { 0.5 } else { 1.0 / 6.0 };
-        let along = self.y.first().map_or(0.0, |y| -gamma * y);
-        Solution { multiplier, length, predicted: 0.5 * along + share * multiplier * length * length }
+    /// Smallest eigenvalue.
+    pub fn lowest(&self) -> f64 {
+        self.lowest
     }
 
-    /// Leaves a multiple of the solution in `y`; returns `λ` and `‖y‖`.
-    fn solve_scaled(&mut self, scale: f64, gamma: f64, hold: Hold) -> (f64, f64) {
-        if gamma == 0.0 {
-            let lowest = eigenvalue(&self.d, &self.e, 0);
-            if lowest >= -16.0 * f64::EPSILON {
-                return (0.0, 0.0);
-            }
-            lowest_vector(&self.d, &self.e, lowest, &mut self.factor, &mut self.u);
-            self.y.copy_from_slice(&self.u);
-            let multiplier = -lowest * scale;
-            return (multiplier, at_multiplier(multiplier, hold));
-        }
-        // With (T/scale + λ) w = e₁: y = −(γ/scale) w. The target of ‖w‖ is `ratio`, or λ / `ratio`.
-        let ratio = match hold {
-            Hold::Radius(radius) => radius / gamma * scale,
-            Hold::Weight(sigma) => sigma / scale * (gamma / scale),
-        };
-        let target = match hold {
-            Hold::Radius(_) => Target::Norm(ratio.clamp(1.0 / EXTREME, EXTREME)),
-            Hold::Weight(_) => Target::Slope(ratio.clamp(1.0 / EXTREME, EXTREME)),
-        };
-        let decided = match hold {
-            Hold::Radius(_) => ratio < 1.0 / EXTREME,
-            Hold::Weight(_) => ratio > EXTREME,
-        };
-        if decided {
-            self.y[0] = -1.0;
-            return gradient_only(gamma, hold);
-        }
-        let left = match self.left_start(scale, target) {
-            Left::Start(left) => left,
-            Left::Interior => {
-                let length = self.size_of_w() * (gamma / scale);
-                let inside = match hold {
-                    Hold::Radius(radius) => length <= radius,
-                    Hold::Weight(_) => ratio <= 1.0 / EXTREME,
-                };
-                if inside {
-                    self.y.iter_mut().zip(&self.w).for_each(|(y, w)| *y = -w);
-                    let multiplier = if let Hold::Weight(sigma) = hold { sigma * length } else { 0.0 };
-                    return (multiplier, length);
-                }
-                target.lower_bound()
-            }
-        };
-        let lambda = self.newton(left, target);
-        let multiplier = lambda * scale;
-        (multiplier, at_multiplier(multiplier, hold))
-    }
-
-    /// A multiplier left of the root at which `T + λI` is positive definite, or the interior solution in `w`.
-    fn left_start(&mut self, scale: f64, target: Target) -> Left {
-        let warm = self.warm / scale;
-        if warm > 0.0 && self.excess(warm, target).is_some_and(|x| x >= 0.0) {
-            return Left::Start(warm);
-        }
-        if self.excess(0.0, target).is_some() {
-            return Left::Interior;
-        }
-        let lowest = eigenvalue(&self.d, &self.e, 0);
-        let mut gap = 4.0 * f64::EPSILON;
-        let mut left = (-lowest).max(0.0) + gap;
-        while self.excess(left, target).is_none() {
-            gap *= 2.0;
-            left = (-lowest).max(0.0) + gap;
-        }
-        if matches!(target, Target::Norm(_))
-            && lowest > -16.0 * f64::EPSILON
-            && self.excess(left, target).is_some_and(|x| x <= 0.0)
-        {
-            // Positive semidefinite up to rounding, and the right-hand side lies in its range.
-            return Left::Interior;
-        }
-        Left::Start(left.max(target.lower_bound()))
-    }
-
-    /// Newton from the left; leaves `y` at the target length up to a factor; returns `λ`.
-    fn newton(&mut self, left: f64, target: Target) -> f64 {
-        let mut lambda = left;
-        let mut excess = self.excess(lambda, target).unwrap_or(0.0);
-        for _ in 0..200 {
-            if excess <= MET {
-                break;
-            }
-            let size = self.size_of_w();
-            let form = self.factor.inverse_form(&self.w);
-            let next = match target {
-                Target::Norm(r) => lambda + size * size / form * ((size - r) / r),
-                Target::Slope(c) => {
-                    let slope = form / (size * size * size) + c / (lambda * lambda);
-                    lambda - (1.0 / size - c / lambda) / slope
-                }
-            };
-            if !(next > lambda) {
-                break;
-            }
-            match self.excess(next, target) {
-                Some(value) => (lambda, excess) = (next, value),
-                None => break,
-            }
-        }
-        // Where ‖w‖ changes by more than its tolerance from one floating-point λ to the next: pass to the right side.
-        let mut step = f64::EPSILON * lambda.max(1.0);
-        while excess > 64.0 * MET {
-            lambda += step;
-            step *= 2.0;
-            excess = self.excess(lambda, target).unwrap_or(0.0);
-        }
-        if excess < -64.0 * MET {
-            self.add_lowest(lambda, target);
-        } else {
-            self.excess(lambda, target);
-            self.y.iter_mut().zip(&self.w).for_each(|(y, w)| *y = -w);
-        }
-        lambda
-    }
-
-    /// The hard case: `y = −w + τ u` at the target length, `u` the lowest eigenvector.
-    fn add_lowest(&mut self, lambda: f64, target: Target) {
-        self.y.iter_mut().zip(&self.w).for_each(|(y, w)| *y = -w);
-        let lowest = eigenvalue(&self.d, &self.e, 0);
-        lowest_vector(&self.d, &self.e, lowest, &mut self.factor, &mut self.u);
-        let goal = target.norm(lambda);
-        let size = self.size_of_w();
-        let along: f64 = self.y.iter().zip(&self.u).map(|(y, u)| y * u).sum();
-        let gap = (goal - size) * (goal + size);
-        let root = (along * along + gap).max(0.0).sqrt();
-        // The root of smaller modulus, in the form without cancellation; both lower the model equally.
-        let tau = if along >= 0.0 { gap / (along + root) } else { gap / (along - root) };
-        self.y.iter_mut().zip(&self.u).for_each(|(y, u)| *y += tau * u);
-    }
-
-    /// `‖w(λ)‖ / target − 1`, with `w` left behind; `None` if `T + λI` is not positive definite.
-    fn excess(&mut self, lambda: f64, target: Target) -> Option<f64> {
-        if !self.factor.factor(&self.d, &self.e, lambda) {
+    /// Writes `y = −γ / w` (λ = 0) into `direction` and returns `‖y‖` and `−γᵀy`. Eigenvalues up to `cut` count as zero
+    /// and their components are left out, which is allowed only if those of `γ` are at rounding level: `None` otherwise.
+    pub fn unconstrained(&mut self, cut: f64) -> Option<(f64, f64)> {
+        if self.lowest < -cut {
             return None;
         }
-        self.w.clear();
-        self.w.resize(self.d.len(), 0.0);
-        self.w[0] = 1.0;
-        self.factor.solve(&mut self.w);
-        let goal = target.norm(lambda);
-        Some(if goal > 0.0 { self.size_of_w() / goal - 1.0 } else { f64::INFINITY })
-    }
-
-    fn size_of_w(&self) -> f64 {
-        let largest = self.w.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        if largest == 0.0 {
-            return 0.0;
+        let base = self.lowest.min(0.0);
+        let (mut dropped, mut descent) = (0.0f64, 0.0);
+        for ((y, gamma), gap) in self.direction.iter_mut().zip(&self.gamma).zip(&self.gaps) {
+            let w = gap + base;
+            if w <= cut {
+                dropped = dropped.max(gamma.abs());
+                *y = 0.0;
+            } else {
+                *y = -gamma / w;
+                descent -= gamma * *y;
+            }
         }
-        largest * self.w.iter().map(|v| (v / largest) * (v / largest)).sum::<f64>().sqrt()
+        let largest = self.gamma.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+        let noise = self.gamma.len() as f64 * f64::EPSILON;
+        (dropped <= noise * largest).then(|| (crate::linalg::vector::norm(&self.direction), descent))
     }
-}
 
-enum Left {
-    Start(f64),
-    Interior,
-}
-
-/// What `‖w(λ)‖` must equal.
-#[derive(Clone, Copy)]
-enum Target {
-    /// A number.
-    Norm(f64),
-    /// `λ / c`.
-    Slope(f64),
-}
-
-impl Target {
-    fn norm(self, lambda: f64) -> f64 {
-        match self {
-            Target::Norm(r) => r,
-            Target::Slope(c) => lambda / c,
+    /// Solves the secular equation of `t B` and `g`, leaving the unit vector `v` in `direction`.
+    pub fn solve(&mut self, t: f64, target: Target) -> Root {
+        let start = t * (-self.lowest).max(0.0);
+        let rounding = (4.0 + (self.gamma.len() as f64).sqrt()) * f64::EPSILON;
+        let mut steps = 0;
+        let mut x = self.lower_bound(t, start, target);
+        if start > 0.0 {
+            let least = (HARD * start).max(f64::MIN_POSITIVE);
+            if x <= least {
+                let (square, _) = self.evaluate(t, least, factor(target, start + least));
+                if square < 1.0 {
+                    return self.fill_with_lowest(start);
+                }
+                x = least;
+            }
+        }
+        x = x.max(f64::MIN_POSITIVE);
+        loop {
+            let (square, slope) = self.evaluate(t, x, factor(target, start + x));
+            let norm = square.sqrt();
+            let pole = if let Target::Cubic(_) = target { 1.0 / (start + x) } else { 0.0 };
+            let next = x + (norm - 1.0) / norm / (slope / (norm * square) + pole);
+            // Monotone from the left up to rounding: at the root the steps stall.
+            let met = (norm - 1.0).abs() <= rounding || (next - x).abs() <= 2.0 * f64::EPSILON * x;
+            if met || steps == MAX_STEPS || !(next > 0.0 && next.is_finite()) {
+                return self.normalise(start + x, norm, steps);
+            }
+            x = next;
+            steps += 1;
         }
     }
-    /// Left of the root because `‖w(λ)‖ ≥ 1 / (1 + λ)` for a matrix of norm at most one.
-    fn lower_bound(self) -> f64 {
-        match self {
-            Target::Norm(r) => (1.0 / r - 1.0).max(0.0),
-            Target::Slope(c) => 2.0 * c / (1.0 + (1.0 + 4.0 * c).sqrt()),
+
+    /// The largest of the bounds `‖y(x)‖ ≥ |yᵢ(x)|` gives, and of `‖y(x)‖ ≥ ‖γ‖ / (max a + x)`.
+    fn lower_bound(&self, t: f64, start: f64, target: Target) -> f64 {
+        let mut bound = 0.0f64;
+        let (mut square, mut widest) = (0.0, 0.0f64);
+        match target {
+            Target::Ball(radius) => {
+                let c = 1.0 / radius;
+                for (gamma, gap) in self.gamma.iter().zip(&self.gaps) {
+                    bound = bound.max(c * gamma.abs() - t * gap);
+                    widest = widest.max(*gap);
+                    square += gamma * gamma;
+                }
+                bound.max(c * f64::sqrt(square) - t * widest)
+            }
+            Target::Cubic(sigma) => {
+                for (gamma, gap) in self.gamma.iter().zip(&self.gaps) {
+                    bound = bound.max(cubic_root(t * gap, start, sigma * gamma.abs()));
+                    widest = widest.max(*gap);
+                    square += gamma * gamma;
+                }
+                bound.max(cubic_root(t * widest, start, sigma * f64::sqrt(square)))
+            }
         }
     }
-}
 
-/// `λ` and `‖y‖` where the matrix is negligible beside `λ`.
-fn gradient_only(gamma: f64, hold: Hold) -> (f64, f64) {
-    match hold {
-        Hold::Radius(radius) => (gamma / radius, radius),
-        Hold::Weight(sigma) => (gamma.sqrt() * sigma.sqrt(), gamma.sqrt() / sigma.sqrt()),
+    /// Writes `v = −c γ / (t a + x)` and returns `Σ v²` and `Σ v² / (t a + x)`.
+    #[inline]
+    fn evaluate(&mut self, t: f64, x: f64, c: f64) -> (f64, f64) {
+        let (mut square, mut slope) = (0.0, 0.0);
+        for ((v, gamma), gap) in self.direction.iter_mut().zip(&self.gamma).zip(&self.gaps) {
+            let inverse = 1.0 / (t * gap + x);
+            *v = -c * gamma * inverse;
+            let s = *v * *v;
+            square += s;
+            slope += s * inverse;
+        }
+        (square, slope)
+    }
+
+    /// Hard case: the missing length goes to the eigenvector of `w₁`, in the direction that lowers the model.
+    fn fill_with_lowest(&mut self, lambda: f64) -> Root {
+        let own = std::mem::take(&mut self.direction[self.at]);
+        let rest: f64 = self.direction.iter().map(|v| v * v).sum();
+        let missing = (1.0 - rest).max(0.0).sqrt();
+        self.direction[self.at] = if own < 0.0 || self.gamma[self.at] > 0.0 { -missing } else { missing };
+        self.normalise(lambda, 1.0, 0)
+    }
+
+    fn normalise(&mut self, lambda: f64, norm: f64, steps: u64) -> Root {
+        let mut descent = 0.0;
+        let c = if norm > 0.0 { 1.0 / norm } else { 1.0 };
+        for (v, gamma) in self.direction.iter_mut().zip(&self.gamma) {
+            *v *= c;
+            descent -= gamma * *v;
+        }
+        Root { lambda, descent, steps }
     }
 }
 
-/// `‖y‖` of a solution with multiplier `λ > 0`.
-fn at_multiplier(multiplier: f64, hold: Hold) -> f64 {
-    match hold {
-        Hold::Radius(radius) => radius,
-        Hold::Weight(sigma) => multiplier / sigma,
+/// `1 / R(λ)`.
+#[inline]
+fn factor(target: Target, lambda: f64) -> f64 {
+    match target {
+        Target::Ball(radius) => 1.0 / radius,
+        Target::Cubic(sigma) => sigma / lambda,
+    }
+}
+
+/// The positive root of `(a + x)(b + x) = c` for `a, b, c ≥ 0`, zero if there is none.
+#[inline]
+fn cubic_root(a: f64, b: f64, c: f64) -> f64 {
+    let product = a * b;
+    if c <= product {
+        return 0.0;
+    }
+    let (gap, four) = (a - b, 4.0 * c);
+    let square = gap * gap + four;
+    let size = if square < 1e280 && square > 1e-280 { square.sqrt() } else { gap.hypot(four.sqrt()) };
+    2.0 * (c - product) / (a + b + size)
+}
+
+/// The exponent `e` of `2ᵉ ≤ |x| < 2ᵉ⁺¹`; zero for zero.
+#[inline]
+pub(super) fn exponent(x: f64) -> i32 {
+    let biased = (x.to_bits() >> 52 & 0x7ff) as i32;
+    match biased {
+        0 if x == 0.0 => 0,
+        0 => exponent(x * 18014398509481984.0) - 54,
+        _ => biased - 1023,
+    }
+}
+
+/// `x 2ᵉ`; underflows to zero and overflows to infinity.
+#[inline]
+pub(super) fn times_power(x: f64, e: i32) -> f64 {
+    if (-1022..=1023).contains(&e) {
+        return x * f64::from_bits(((e + 1023) as u64) << 52);
+    }
+    let e = e.clamp(-2200, 2200);
+    let half = (e / 2).clamp(-1022, 1023);
+    let (a, b) = (half, (e - half).clamp(-1022, 1023));
+    x * f64::from_bits(((a + 1023) as u64) << 52) * f64::from_bits(((b + 1023) as u64) << 52)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_of_two_scale_exactly_over_the_whole_range() {
+        for x in [1.0, 0.75, 3.0, 1e-310, 1e300, 5e-324] {
+            let e = exponent(x);
+            let m = times_power(x, -e);
+            assert!((1.0..2.0).contains(&m), "{x}: {m}");
+            assert_eq!(times_power(m, e), x);
+        }
+        assert_eq!(times_power(1.0, 5000), f64::INFINITY);
+        assert_eq!(times_power(1.0, -5000), 0.0);
+    }
+
+    #[test]
+    fn boundary_solution_between_two_poles_has_the_closed_form() {
+        // w = (−2, 1), γ = (0, 1), Δ = 1: λ = 2, y₂ = −1/3, the rest along the first axis.
+        let mut secular = Secular::default();
+        secular.load(&[1.0, -2.0]);
+        secular.gamma.copy_from_slice(&[1.0, 0.0]);
+        let root = secular.solve(1.0, Target::Ball(1.0));
+        assert_eq!(root.lambda, 2.0);
+        assert!((secular.direction[0] + 1.0 / 3.0).abs() < 1e-16);
+        assert!((secular.direction[1] - (8.0f64 / 9.0).sqrt()).abs() < 1e-16);
+    }
+
+    #[test]
+    fn one_dimensional_cubic_is_the_root_of_a_quadratic() {
+        for (w, gamma, sigma) in [(1.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (3.0, 1e-8, 2.0), (-3.0, 1e-20, 0.5), (0.0, 2.0, 3.0)] {
+            let mut secular = Secular::default();
+            secular.load(&[w]);
+            secular.gamma[0] = gamma;
+            let root = secular.solve(1.0, Target::Cubic(sigma));
+            // λ (λ + w) = σ γ with λ > max(0, −w).
+            let size = (w * w + 4.0 * sigma * gamma as f64).sqrt();
+            let expected = if w > 0.0 { 2.0 * sigma * gamma / (w + size) } else { (size - w) / 2.0 };
+            assert!((root.lambda / expected - 1.0).abs() < 1e-14, "{w} {gamma} {sigma}");
+        }
     }
 }

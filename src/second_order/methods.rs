@@ -1,0 +1,97 @@
+//! The named methods: each is the usual triple of curvature, subproblem and globalization, ready to run.
+//!
+//! | method | curvature | subproblem | globalization |
+//! |---|---|---|---|
+//! | [`newton`] | Hessian | [`Factorized`] | [`Armijo`] |
+//! | [`newton_cg`] | Hessian products | [`TruncatedCg`] | [`Armijo`] |
+//! | [`trust_region_exact`] | Hessian | [`MoreSorensen`] | [`TrustRegion`] |
+//! | [`trust_region_steihaug`] | Hessian products | [`Steihaug`] | [`TrustRegion`] |
+//! | [`trust_region_gltr`] | Hessian products | [`Gltr`] | [`TrustRegion`] |
+//! | [`dogleg`] | Hessian | [`Dogleg`] | [`TrustRegion`] |
+//! | [`cubic_regularization`] | Hessian | [`CubicExact`] | [`CubicWeight`] |
+//! | [`cubic_lanczos`] | Hessian products | [`CubicLanczos`] | [`CubicWeight`] |
+//! | [`saddle_free_newton`] | absolute Hessian | [`Factorized`] | [`Armijo`] |
+//! | [`bfgs`], [`lbfgs`] | quasi-Newton | [`Factorized`] (inverse) | [`HagerZhang`] |
+//! | [`sr1`] | SR1 | [`MoreSorensen`] | [`TrustRegion`] |
+//! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
+//! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
+//!
+//! Every part can be exchanged: the fields of [`Minimizer`] are public,
+//! [`with_curvature`](Minimizer::with_curvature) puts another matrix under the same method, and
+//! [`Minimizer::new`] takes any pairing that makes sense.
+
+use super::globalization::{Armijo, CubicWeight, Fixed, HagerZhang, InitialStep, TrustRegion};
+use super::minimizer::Minimizer;
+use super::subproblem::{CubicExact, CubicLanczos, Dogleg, Factorized, Gltr, MoreSorensen, Steihaug, TruncatedCg};
+use crate::curvature::{Absolute, Bfgs, Hessian, HessianProducts, Identity, Lbfgs, Sr1};
+
+/// Newton's method with a line search: Cholesky, else a modified factorization; backtracking.
+pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {
+    Minimizer::new(Hessian, Factorized::default(), Armijo::default())
+}
+
+/// Matrix-free Newton: truncated conjugate gradients, backtracking.
+pub fn newton_cg() -> Minimizer<HessianProducts, TruncatedCg, Armijo> {
+    Minimizer::new(HessianProducts, TruncatedCg::default(), Armijo::default())
+}
+
+/// Trust region with the subproblem solved to rounding (Moré & Sorensen 1983).
+pub fn trust_region_exact() -> Minimizer<Hessian, MoreSorensen, TrustRegion> {
+    Minimizer::new(Hessian, MoreSorensen::default(), TrustRegion::default())
+}
+
+/// Matrix-free trust region by conjugate gradients truncated at the boundary (Toint 1981, Steihaug 1983).
+pub fn trust_region_steihaug() -> Minimizer<HessianProducts, Steihaug, TrustRegion> {
+    Minimizer::new(HessianProducts, Steihaug::default(), TrustRegion::default())
+}
+
+/// Matrix-free trust region by the generalized Lanczos method (Gould, Lucidi, Roma & Toint 1999).
+pub fn trust_region_gltr() -> Minimizer<HessianProducts, Gltr, TrustRegion> {
+    Minimizer::new(HessianProducts, Gltr::default(), TrustRegion::default())
+}
+
+/// Trust region over a two-dimensional subspace or path (Powell 1970; Byrd, Schnabel & Shultz 1988).
+pub fn dogleg() -> Minimizer<Hessian, Dogleg, TrustRegion> {
+    Minimizer::new(Hessian, Dogleg::default(), TrustRegion::default())
+}
+
+/// Adaptive cubic regularization, factorized (Cartis, Gould & Toint 2011).
+pub fn cubic_regularization() -> Minimizer<Hessian, CubicExact, CubicWeight> {
+    Minimizer::new(Hessian, CubicExact::default(), CubicWeight::default())
+}
+
+/// Adaptive cubic regularization, matrix-free by Lanczos (Cartis, Gould & Toint 2011).
+pub fn cubic_lanczos() -> Minimizer<HessianProducts, CubicLanczos, CubicWeight> {
+    Minimizer::new(HessianProducts, CubicLanczos::default(), CubicWeight::default())
+}
+
+/// Newton's method on the absolute Hessian: repelled by saddles (Dauphin et al. 2014).
+pub fn saddle_free_newton() -> Minimizer<Absolute<Hessian>, Factorized, Armijo> {
+    Minimizer::new(Absolute::default(), Factorized::default(), Armijo::default())
+}
+
+/// Dense BFGS with the Hager–Zhang line search.
+pub fn bfgs() -> Minimizer<Bfgs, Factorized, HagerZhang> {
+    Minimizer::new(Bfgs::default(), Factorized::default(), HagerZhang::default())
+}
+
+/// L-BFGS with ten pairs and the Hager–Zhang line search (Liu & Nocedal 1989; Hager & Zhang 2006).
+pub fn lbfgs() -> Minimizer<Lbfgs, Factorized, HagerZhang> {
+    Minimizer::new(Lbfgs::default(), Factorized::default(), HagerZhang::default())
+}
+
+/// SR1 in a trust region (Conn, Gould & Toint 1991).
+pub fn sr1() -> Minimizer<Sr1, MoreSorensen, TrustRegion> {
+    Minimizer::new(Sr1::default(), MoreSorensen::default(), TrustRegion::default())
+}
+
+/// Gradient descent, backtracking from Barzilai–Borwein lengths.
+pub fn gradient_descent() -> Minimizer<Identity, Factorized, Armijo> {
+    let search = Armijo { initial: InitialStep::BarzilaiBorwein, nonmonotone: 10, ..Armijo::default() };
+    Minimizer::new(Identity, Factorized::default(), search)
+}
+
+/// Gradient descent with the fixed step `size`: `x₊ = x − size ∇f(x)`.
+pub fn gradient_descent_fixed(size: f64) -> Minimizer<Identity, Factorized, Fixed> {
+    Minimizer::new(Identity, Factorized::default(), Fixed { size })
+}
