@@ -67,7 +67,7 @@ fn cases(list: Option<&str>) -> Result<Vec<Case>, Failure> {
 
 fn table(totals: &[Total]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
         "solver",
         "uses",

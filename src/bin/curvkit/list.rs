@@ -36,7 +36,7 @@ pub fn list(args: &ListArgs) -> Result<Done, Failure> {
 
 fn say_problems(problems: &[TestProblem]) {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["PROBLEM", "N", "LOWEST f", "DEFAULT", "TITLE"]);
     for p in problems {
         let chosen = if compare::DEFAULT_PROBLEMS.contains(&p.name.as_str()) { "yes" } else { "" };
