@@ -51,10 +51,11 @@ pub fn assert_cubic_kkt(
 ) -> Verdict {
     let spectrum = Spectrum::of(operator)?;
     let worst = stationarity(operator, &spectrum, gradient, s, lambda, tolerance)?;
-    // Where the product underflows only its absolute size can be judged.
+    // Where the product or the step underflow, an absolute error of some smallest numbers is all that can be asked for.
     let product = sigma * norm(s);
     let gap = (lambda - product).abs();
-    let relative = if gap <= 2.0 * f64::MIN_POSITIVE { 0.0 } else { gap / lambda.max(product) };
+    let quantum = 2.0 * f64::MIN_POSITIVE + sigma * f64::from_bits(1) * s.len() as f64;
+    let relative = if gap <= quantum { 0.0 } else { gap / lambda.max(product) };
     Ok(worst.max(hold("multiplier: |λ − σ‖s‖|/λ", relative, tolerance)?))
 }
 

@@ -52,6 +52,11 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// Whole part of the binary logarithm: scaling by such powers of two is exact.
+fn log2(x: f64) -> f64 {
+    if x == 0.0 { f64::NEG_INFINITY } else { x.log2().floor() }
+}
+
 /// Extreme eigenvalues by an independent solver, at any scale.
 fn spectrum(h: &Mat) -> (f64, f64) {
     let scale = h.amax();
@@ -74,8 +79,22 @@ fn kkt(h: &Mat, g: &[f64], s: &[f64], lambda: f64, radius: f64, cubic: bool) -> 
     let (low, norm) = spectrum(h);
     let n = g.len();
     let size = length(s);
-    let r: Vec<f64> = (0..n).map(|i| (0..n).map(|j| h[(i, j)] * s[j]).sum::<f64>() + lambda * s[i] + g[i]).collect();
-    let scale = norm * size + length(g);
+    // Terms as unit vectors times a product of lengths over the largest product, so that no scale overflows.
+    let largest = log2(norm) + log2(size);
+    let largest = largest.max(log2(length(g)));
+    let factor = |a: f64, b: f64| {
+        let (ea, eb) = (log2(a).max(-1000.0), log2(b).max(-1000.0));
+        a * 2f64.powf(-ea) * (b * 2f64.powf(-eb)) * 2f64.powf(ea + eb - largest)
+    };
+    let (hs, ls, gg) = (factor(norm, size), factor(lambda, size), factor(length(g), 1.0));
+    let unit = |a: f64, b: f64| if b == 0.0 { 0.0 } else { a / b };
+    let r: Vec<f64> = (0..n)
+        .map(|i| {
+            let row: f64 = (0..n).map(|j| unit(h[(i, j)], norm) * unit(s[j], size)).sum();
+            hs * row + ls * unit(s[i], size) + gg * unit(g[i], length(g))
+        })
+        .collect();
+    let scale = hs + gg;
     let over = |a: f64, b: f64| if a <= 0.0 { 0.0 } else { a / b };
     Residuals {
         stationary: over(length(&r), scale),

@@ -343,7 +343,10 @@ fn repeated_sizes_in_any_order_give_what_fresh_solves_give() {
                         if path == Path::Eigen {
                             assert_eq!(mine, theirs);
                         }
-                        assert!((step.predicted - other.predicted).abs() <= 1e-11 * other.predicted, "{path:?} {step:?} {other:?}");
+                        // A model whose decrease is rounding of B (g = 0, B singular) has no digits to compare.
+                        let rounding = 1e-12 * norm(&entries) * step.length.max(other.length).powi(2);
+                        let gap = (step.predicted - other.predicted).abs();
+                        assert!(gap <= 1e-11 * other.predicted + rounding, "{path:?} {step:?} {other:?}");
                     }
                 }
             }

@@ -5,6 +5,7 @@ mod bfgs;
 mod hessian;
 mod identity;
 mod lbfgs;
+mod preconditioned;
 mod sr1;
 
 use crate::error::Result;
@@ -16,6 +17,7 @@ pub use bfgs::Bfgs;
 pub use hessian::{Hessian, HessianProducts};
 pub use identity::Identity;
 pub use lbfgs::Lbfgs;
+pub use preconditioned::Preconditioned;
 pub use sr1::Sr1;
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.

@@ -4,6 +4,8 @@
 mod autodiff;
 pub mod check;
 mod elements;
+#[cfg(feature = "expression")]
+mod expression;
 mod function;
 
 use crate::counts::{self, Counts};
@@ -16,6 +18,8 @@ pub use autodiff::{AutoDiff, DualFunction, DualNum};
 #[cfg(feature = "autodiff")]
 pub use elements::{AutoElement, DualElement};
 pub use elements::{Element, Elements, ElementsBuilder};
+#[cfg(feature = "expression")]
+pub use expression::Expression;
 pub use function::{Erased, Function, HessianMatrix};
 
 /// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one

@@ -243,10 +243,13 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
     ) -> Result<Found<O::Point>> {
         let ray = Ray::new(problem, here, &self.run.direction, &self.run.counts);
         let slopes = self.line_search.needs_trial_slope();
-        let mut size = match self.run.last_size {
-            None => ray.initial_size(self.psi0),
-            Some(last) => ray.first_size(last, self.psi1, self.psi2, buffers)?,
+        // The probe serves the first search as well: without it the first step of a quadratic is not exact, and all
+        // later directions are spoiled.
+        let (probe, otherwise) = match self.run.last_size {
+            None => (ray.initial_size(self.psi0), ray.initial_size(self.psi0)), // I0
+            Some(last) => (self.psi1 * last, self.psi2 * last),                 // I2
         };
+        let mut size = if self.psi1 > 0.0 { ray.probed(probe, otherwise, buffers)? } else { otherwise };
         let mut trials = 0;
         while trials < self.stopping.max_trials {
             trials += 1;
@@ -406,22 +409,17 @@ impl<'a, O: Objective> Ray<'a, O> {
         [by_point, by_cost].into_iter().find(usable).unwrap_or(1.0)
     }
 
-    /// I1 and I2.
-    fn first_size(&self, last: f64, psi1: f64, psi2: f64, buffers: &mut Buffers<O::Point>) -> Result<f64> {
-        let expanded = psi2 * last;
-        if psi1 == 0.0 {
-            return Ok(expanded);
-        }
-        let Some((x, probe)) = self.evaluate(psi1 * last, false, buffers)? else { return Ok(expanded) };
+    /// I1: the minimizer of the quadratic through a probe at length `size`; `otherwise` where it has none.
+    fn probed(&self, size: f64, otherwise: f64, buffers: &mut Buffers<O::Point>) -> Result<f64> {
+        let Some((x, probe)) = self.evaluate(size, false, buffers)? else { return Ok(otherwise) };
         buffers.spare = Some(x);
-        let numbers = probe.numbers;
-        if !numbers.is_finite() {
-            return Ok(0.1 * numbers.size);
+        if !probe.numbers.is_finite() {
+            return Ok(0.1 * size);
         }
         // Near a minimum the probe's reduction is measured by gradients, and the fit is a secant step.
-        let minimizer = quadratic(self.slope, numbers.size, -numbers.actual);
-        let usable = numbers.actual >= 0.0 && minimizer.is_finite();
-        Ok(if usable { minimizer } else { expanded })
+        let minimizer = quadratic(self.slope, size, -probe.numbers.actual);
+        let usable = probe.numbers.actual >= 0.0 && minimizer.is_finite();
+        Ok(if usable { minimizer } else { otherwise })
     }
 }
 

@@ -2,8 +2,14 @@
 //!
 //! A family is a file with a table of [`Entry`] lines; [`names`], [`problem`] and [`all`] read the tables.
 
+pub mod chained;
+mod local;
+pub mod low_rank;
 pub mod mgh;
+pub mod quadratic;
+pub mod saddles;
 mod sum_of_squares;
+pub mod variational;
 
 use crate::error::{Error, Result};
 use crate::problem::{Erased, Function};
@@ -12,7 +18,7 @@ use std::sync::Arc;
 pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms, Work};
 
 /// The tables of all families.
-const TABLES: &[&[Entry]] = &[mgh::TABLE];
+const TABLES: &[&[Entry]] = &[mgh::TABLE, chained::TABLE, low_rank::TABLE, variational::TABLE, quadratic::TABLE, saddles::TABLE];
 
 /// Residuals `r: ℝⁿ → ℝᵐ` and their Jacobian; object safe.
 pub trait Residuals: Send + Sync {

@@ -1,7 +1,8 @@
 //! Factorizations of symmetric matrices, dense and sparse.
 //!
 //! [`ShiftedCholesky`] factors `B + σI` for any storage and picks the kernel by size and pattern: plain loops, faer's
-//! blocked Cholesky, a band, a simplicial `LDLᵀ`, or supernodes. [`BunchKaufman`] takes dense indefinite matrices.
+//! blocked Cholesky, a band, a simplicial `LDLᵀ`, or supernodes. [`BunchKaufman`] takes dense indefinite matrices,
+//! [`SymmetricEigen`] gives eigenvalues and eigenvectors.
 
 mod banded;
 mod bunch_kaufman;

@@ -198,7 +198,7 @@ pub fn leftmost(operator: &dyn SymmetricOperator, max_products: u64, seed: u64, 
             let largest = tridiagonal::eigenvalue(&basis.diagonal, basis.off_diagonal(), basis.len() - 1);
             let mut vector = vec![0.0; n];
             basis.combine(&u, &mut vector);
-            // What was found, measured anew rather than trusted from the recurrence.
+            // The recurrence's value may be far below rounding, the true residual is not.
             residual = residual.max(f64::EPSILON * basis.norm_bound());
             let products = basis.len() as u64;
             return Ok(Leftmost { value, vector, residual, products, largest, converged: met || basis.len() == n });
@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn leftmost_of_multiple_of_identity_needs_two_products() {
         let found = leftmost(&ScaledIdentity { n: 30, c: -2.5 }, 50, 3, 1e-10).unwrap();
-        assert_eq!((found.products, found.largest, found.value), (2, -2.5, -2.5));
+        assert_eq!(found.products, 2);
+        assert!((found.largest + 2.5).abs() < 1e-14 && (found.value + 2.5).abs() < 1e-14);
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::linalg::vector::{axpy, dot, norm, norm_inf};
 
 /// Factorizations allowed for one size.
 const MAX_FACTORIZATIONS: u64 = 100;
+/// Largest binary exponent of a step in units of the gradient.
+const STEP_RANGE: i32 = 900;
 /// Factored points remembered.
 const MEMORY: usize = 24;
 
@@ -83,6 +85,8 @@ struct Bracket {
 pub(super) struct Shifted {
     cholesky: ShiftedCholesky,
     norms: Option<MatrixNorms>,
+    raw: Vec<f64>,
+    /// `2⁻ᵉ g`, in whose scale everything here happens.
     gradient: Vec<f64>,
     gradient_norm: f64,
     exponent: i32,
@@ -108,10 +112,9 @@ impl Shifted {
         Error::check_len("curvature", n, model.curvature.dim())?;
         Error::check_finite("gradient", model.gradient)?;
         self.cholesky.load(model.curvature)?;
-        self.exponent = exponent(norm_inf(model.gradient));
-        self.gradient.clear();
-        self.gradient.extend(model.gradient.iter().map(|g| times_power(*g, -self.exponent)));
-        self.gradient_norm = norm(&self.gradient);
+        self.raw.clear();
+        self.raw.extend_from_slice(model.gradient);
+        self.rescale(exponent(norm_inf(model.gradient)));
         for v in [&mut self.s, &mut self.z, &mut self.work] {
             v.clear();
             v.resize(n, 0.0);
@@ -120,6 +123,33 @@ impl Shifted {
         self.points.reserve(MEMORY);
         (self.norms, self.factored, self.leftmost, self.factorizations) = (None, None, f64::NEG_INFINITY, 0);
         Ok(())
+    }
+
+    /// Takes `2ᵉ` as the unit of the gradient and of the step.
+    fn rescale(&mut self, e: i32) {
+        self.exponent = e;
+        self.gradient.clear();
+        self.gradient.extend(self.raw.iter().map(|g| times_power(*g, -e)));
+        self.gradient_norm = norm(&self.gradient);
+        self.points.clear();
+        self.factored = None;
+    }
+
+    /// The unit: that of the gradient, or one where a step of the wanted length would overflow in it.
+    fn unit(&mut self, wanted: Wanted) -> i32 {
+        let e = exponent(norm_inf(&self.raw));
+        let reach = match wanted {
+            Wanted::Ball { radius, .. } => exponent(radius),
+            Wanted::Cubic { sigma } => {
+                let size = exponent(self.norms().max_abs) - exponent(sigma);
+                size.max((e - exponent(sigma)) / 2) + 2
+            }
+        };
+        if reach - e > STEP_RANGE { 0 } else { e }
+    }
+
+    fn norms(&mut self) -> MatrixNorms {
+        *self.norms.get_or_insert_with(|| self.cholesky.norms())
     }
 
     /// Matrix factorizations since `prepare`.
@@ -131,19 +161,30 @@ impl Shifted {
     pub fn solve(&mut self, wanted: Wanted, tolerance: f64, hint: f64, p: &mut [f64]) -> Result<Solution> {
         Error::check_len("step", self.gradient.len(), p.len())?;
         let before = self.factorizations;
+        let unit = self.unit(wanted);
+        if unit != self.exponent {
+            self.rescale(unit);
+        }
         let scaled = wanted.scaled(self.exponent);
-        let lambda = self.search(scaled, tolerance, hint);
-        Ok(self.finish(wanted, scaled, lambda, self.factorizations - before, p))
+        let (lambda, onto) = self.search(scaled, tolerance, hint);
+        let inner = self.factorizations - before;
+        Ok(self.finish(wanted, lambda, onto, inner, p))
     }
 
-    /// Leaves the step in `s` (scaled by `2⁻ᵉ`) and returns its multiplier.
-    fn search(&mut self, wanted: Wanted, tolerance: f64, hint: f64) -> f64 {
-        let ball = matches!(wanted, Wanted::Ball { .. });
+    /// Leaves the step in `s` (scaled by `2⁻ᵉ`); returns its multiplier and whether it is to be put onto the sphere.
+    fn search(&mut self, wanted: Wanted, tolerance: f64, hint: f64) -> (f64, bool) {
+        let (ball, relaxed) = match wanted {
+            Wanted::Ball { relaxed, .. } => (true, relaxed),
+            Wanted::Cubic { .. } => (false, 0.0),
+        };
         if ball && hint == 0.0 && self.points.is_empty() && self.factor(0.0) && self.inside(wanted) {
-            return 0.0;
+            return (0.0, false);
         }
-        let norms = *self.norms.get_or_insert_with(|| self.cholesky.norms());
+        let norms = self.norms();
         let size = norms.frobenius.min(norms.infinity);
+        if norms.max_abs == 0.0 {
+            return (self.descend(wanted), true);
+        }
         // A shift of this size is rounding: as good as none.
         let negligible = 8.0 * f64::EPSILON * size;
         let mut bracket = self.bracket(wanted, &norms, size);
@@ -166,10 +207,17 @@ impl Shifted {
             let goal = wanted.length(lambda);
             let miss = point.length - goal;
             if ball && lambda <= negligible && miss <= 0.0 {
-                return 0.0;
+                return (0.0, false);
             }
-            if self.close_enough(wanted, miss.abs(), goal, tolerance) {
-                return lambda;
+            if let Wanted::Cubic { sigma } = wanted {
+                // The multiplier that s asks for differs from λ by rounding of B (or underflows).
+                let implied = sigma * point.length;
+                if (implied - lambda).abs() <= f64::EPSILON * norms.max_abs {
+                    return (implied, false);
+                }
+            }
+            if miss.abs() <= relaxed.max(0.1 * tolerance).max(4.0 * f64::EPSILON) * goal {
+                return (lambda, relaxed == 0.0);
             }
             let next = point.bound(wanted);
             if miss > 0.0 {
@@ -178,7 +226,7 @@ impl Shifted {
                 if tight && next - lambda <= 1e-8 * lambda {
                     self.inverse_iteration();
                     if self.complete(goal, 0.1 * tolerance, norms.max_abs) {
-                        return lambda;
+                        return (lambda, relaxed == 0.0);
                     }
                 }
                 lambda = self.inner(next, &bracket, size, lambda);
@@ -187,7 +235,7 @@ impl Shifted {
             bracket.high = bracket.high.min(lambda);
             self.inverse_iteration();
             if self.complete(goal, 0.1 * tolerance, norms.max_abs) {
-                return lambda;
+                return (lambda, relaxed == 0.0);
             }
             // The Rayleigh quotient of z bounds λ₁ from above; once z has converged it is λ₁ to rounding.
             self.leftmost = self.leftmost.max(lambda - self.curvature);
@@ -204,6 +252,25 @@ impl Shifted {
                 between(&bracket)
             };
         }
+        (lambda, true)
+    }
+
+    /// `B = 0`: steepest descent.
+    fn descend(&mut self, wanted: Wanted) -> f64 {
+        if self.gradient_norm == 0.0 {
+            self.s.fill(0.0);
+            return 0.0;
+        }
+        let (length, lambda) = match wanted {
+            Wanted::Ball { radius, .. } => (radius, self.gradient_norm / radius),
+            Wanted::Cubic { sigma } => {
+                let length = self.gradient_norm.sqrt() / sigma.sqrt();
+                (length, sigma * length)
+            }
+        };
+        let unit = self.gradient_norm;
+        self.s.iter_mut().zip(&self.gradient).for_each(|(s, g)| *s = -(g / unit) * length);
+        self.factored = None;
         lambda
     }
 
@@ -268,11 +335,6 @@ impl Shifted {
 
     fn inside(&self, wanted: Wanted) -> bool {
         self.points.last().is_some_and(|point| point.length <= wanted.length(0.0))
-    }
-
-    fn close_enough(&self, wanted: Wanted, miss: f64, goal: f64, tolerance: f64) -> bool {
-        let relaxed = if let Wanted::Ball { relaxed, .. } = wanted { relaxed } else { 0.0 };
-        miss <= relaxed.max(0.1 * tolerance).max(4.0 * f64::EPSILON) * goal
     }
 
     /// Bounds of the root that the norms of `B` give, and of what the points tell.
@@ -355,32 +417,26 @@ impl Shifted {
         if (tau.abs() - far.abs()).abs() <= 1e-8 * far.abs() && tau * dot(&self.gradient, &self.z) > 0.0 {
             tau = far;
         }
-        tau *= goal;
-        if !(tau.abs() * self.residual <= tolerance * (size * goal + self.gradient_norm)) {
+        // Relative to the goal: the products themselves may overflow. The solve that gave s has an error of its own.
+        let error = tau.abs() * self.residual + 4.0 * f64::EPSILON * size * (length / goal);
+        if !(error <= tolerance * (size + self.gradient_norm / goal)) {
             return false;
         }
+        tau *= goal;
         axpy(tau, &self.z, &mut self.s);
         // s belongs to no factor any more.
         self.factored = None;
         true
     }
 
-    /// `p = 2ᵉ s`, put onto the sphere unless interior or accepted as it is.
-    fn finish(&self, wanted: Wanted, scaled: Wanted, lambda: f64, inner: u64, p: &mut [f64]) -> Solution {
-        p.copy_from_slice(&self.s);
-        let found = norm(p);
-        let goal = scaled.length(lambda);
-        let exact = match wanted {
-            Wanted::Ball { relaxed, .. } => {
-                (lambda > 0.0 && (found - goal).abs() > 0.0 && relaxed == 0.0) || found > goal * (1.0 + relaxed)
-            }
-            Wanted::Cubic { .. } => true,
-        };
-        let mut length = times_power(found, self.exponent);
-        p.iter_mut().for_each(|v| *v = times_power(*v, self.exponent));
-        if exact && found > 0.0 && goal > 0.0 {
-            length = wanted.length(lambda);
+    /// `p = 2ᵉ s`, of length `R(λ)` exactly if it belongs `onto` the sphere.
+    fn finish(&self, wanted: Wanted, lambda: f64, onto: bool, inner: u64, p: &mut [f64]) -> Solution {
+        let found = norm(&self.s);
+        let length = if onto && found > 0.0 { wanted.length(lambda) } else { times_power(found, self.exponent) };
+        if onto && found > 0.0 {
             p.iter_mut().zip(&self.s).for_each(|(p, s)| *p = s / found * length);
+        } else {
+            p.iter_mut().zip(&self.s).for_each(|(p, s)| *p = times_power(*s, self.exponent));
         }
         let descent = times_power(-dot(&self.gradient, p), self.exponent);
         let share = if let Wanted::Cubic { .. } = wanted { 1.0 / 6.0 } else { 0.5 };
@@ -399,11 +455,5 @@ fn between(bracket: &Bracket) -> f64 {
 fn positive_root(a: f64, b: f64, c: f64) -> f64 {
     let size = (b * b + 4.0 * a * c).sqrt();
     let size = if size.is_finite() && size > 1e-140 { size } else { b.hypot(2.0 * a.sqrt() * c.sqrt()) };
-    if b > 0.0 {
-        2.0 * c / (b + size)
-    } else if a > 0.0 {
-        (size - b) / (2.0 * a)
-    } else {
-        0.0
-    }
+    if b > 0.0 { 2.0 * c / (b + size) } else if a > 0.0 { (size - b) / (2.0 * a) } else { 0.0 }
 }

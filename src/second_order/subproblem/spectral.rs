@@ -184,7 +184,7 @@ impl Spectral {
         let power = wanted.clamp(-RANGE, RANGE);
         let t = if self.zero_matrix { 0.0 } else { times_power(1.0, power) };
         let root = self.secular.solve(t, Target::Ball(times_power(radius, -r)));
-        let multiplier = if power > 0 || self.zero_gradient {
+        let multiplier = if (power > 0 && !self.zero_matrix) || self.zero_gradient {
             times_power(root.lambda, self.matrix_exponent - power)
         } else {
             times_power(root.lambda, self.gradient_exponent - r)

@@ -16,7 +16,7 @@ use crate::second_order::Ball;
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Steihaug {
-    /// Relative residual at which CG stops inside the ball. Default `min(0.1, ‖g‖^0.5)`.
+    /// Relative residual at which CG stops inside the ball. Default `min(0.01, ‖g‖^0.5)`.
     pub forcing: Forcing,
     /// Bound on CG steps; `None` is `2n + 20`.
     pub max_iterations: Option<u64>,
@@ -31,7 +31,7 @@ pub struct Steihaug {
 impl Default for Steihaug {
     fn default() -> Self {
         Self {
-            forcing: Forcing { max: 0.1, exponent: 0.5 },
+            forcing: Forcing { max: 0.01, exponent: 0.5 },
             max_iterations: None,
             memory: 32 << 20,
             cg: Cg::default(),
