@@ -159,37 +159,33 @@ fn columns<const W: usize, const S: usize>(band: &mut [f64], n: usize) -> Option
     None
 }
 
+/// The columns behind the last one are empty, so nothing needs a bound but the vector itself. What later entries still
+/// owe is kept in a window of registers: through memory each entry would wait for a store.
 fn forward<const W: usize, const S: usize>(band: &[f64], x: &mut [f64]) {
-    let n = x.len();
-    for j in 0..n {
-        let column = &band[j * S..(j + 1) * S];
-        let xj = x[j];
-        if j + W < n {
-            let ahead = &mut x[j + 1..j + 1 + W];
-            for t in 0..W {
-                ahead[t] -= column[t + 1] * xj;
-            }
-        } else {
-            x[j + 1..].iter_mut().zip(&column[1..]).for_each(|(x, l)| *x -= l * xj);
+    let mut owed = [0.0; S];
+    for (xj, column) in x.iter_mut().zip(band.as_chunks::<S>().0) {
+        *xj -= owed[0];
+        for t in 0..W {
+            owed[t] = owed[t + 1] + column[t + 1] * *xj;
         }
     }
 }
 
+/// Back substitution with the first `m` columns; the entries of `x` from `m` on are known.
 fn backward<const W: usize, const S: usize>(band: &[f64], m: usize, x: &mut [f64]) {
-    let n = x.len();
-    for j in (0..m).rev() {
-        let column = &band[j * S..(j + 1) * S];
-        let mut s = x[j];
-        if j + W < n {
-            let ahead = &x[j + 1..j + 1 + W];
-            // The nearest unknown last: only it is on the critical path.
-            for t in (0..W).rev() {
-                s -= column[t + 1] * ahead[t];
-            }
-        } else {
-            x[j + 1..].iter().zip(&column[1..]).for_each(|(x, l)| s -= l * x);
+    let mut ahead = [0.0; W];
+    x[m..].iter().zip(&mut ahead).for_each(|(x, a)| *a = *x);
+    for (xj, column) in x[..m].iter_mut().zip(&band.as_chunks::<S>().0[..m]).rev() {
+        let mut s = *xj;
+        // The nearest unknown last: only it is on the critical path.
+        for t in (0..W).rev() {
+            s -= column[t + 1] * ahead[t];
         }
-        x[j] = s;
+        for t in (1..W).rev() {
+            ahead[t] = ahead[t - 1];
+        }
+        ahead[0] = s;
+        *xj = s;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::linalg::operator::SymmetricOperator;
 use crate::linalg::vector::{axpy, dot, norm, norm_inf, scale};
 use faer::linalg::cholesky::lblt::factor as lblt;
 use faer::{Auto, MatMut};
+use pulp::Arch;
 
 /// Up to this dimension the plain loops are faster than the blocked factorization.
 const SMALL: usize = 64;
@@ -123,12 +124,17 @@ impl BunchKaufman {
         self.order.clear();
         self.order.extend(0..n);
         if n <= SMALL {
-            factor_rook(&mut self.l, n, &mut self.d, &mut self.e, &mut self.order);
+            let Self { l, d, e, order, .. } = self;
+            Arch::new().dispatch(
+                #[inline(always)]
+                || factor_rook(l, n, d, e, order),
+            );
             return Ok(());
         }
         self.inverse.resize(n, 0);
         let mut parameters = <lblt::LbltParams as Auto<f64>>::auto();
-        parameters.pivoting = lblt::PivotingStrategy::Rook;
+        // Its rook search does not end on some matrices of low rank.
+        parameters.pivoting = lblt::PivotingStrategy::Partial;
         let par = parallelism(n);
         let stack = self.scratch.stack(lblt::cholesky_in_place_scratch::<usize, f64>(n, par, parameters.into()));
         let matrix = MatMut::from_column_major_slice_mut(&mut self.l, n, n);
@@ -262,7 +268,8 @@ impl BunchKaufman {
     }
 }
 
-/// Unblocked factorization of the full symmetric `n × n` matrix `a`, column-major.
+/// Unblocked rook factorization of the full symmetric `n × n` matrix `a`, column-major.
+#[inline(always)]
 fn factor_rook(a: &mut [f64], n: usize, d: &mut [f64], e: &mut [f64], order: &mut [usize]) {
     let alpha = (1.0 + 17.0f64.sqrt()) / 8.0;
     let mut k = 0;
@@ -287,7 +294,8 @@ fn factor_rook(a: &mut [f64], n: usize, d: &mut [f64], e: &mut [f64], order: &mu
                     swap(a, n, k, k, r, order);
                     break;
                 }
-                if c == p || row <= column {
+                // The maxima rise strictly, so the search ends; the test is written to end on NaN too.
+                if c == p || !(row > column) {
                     swap(a, n, k, k, p, order);
                     swap(a, n, k, k + 1, if r == k { p } else { r }, order);
                     size = 2;
@@ -308,6 +316,7 @@ fn factor_rook(a: &mut [f64], n: usize, d: &mut [f64], e: &mut [f64], order: &mu
 }
 
 /// Symmetric interchange of `i` and `j` in the trailing matrix from `k` on, and of the rows of `L` ahead of it.
+#[inline(always)]
 fn swap(a: &mut [f64], n: usize, k: usize, i: usize, j: usize, order: &mut [usize]) {
     if i == j {
         return;
@@ -321,6 +330,7 @@ fn swap(a: &mut [f64], n: usize, k: usize, i: usize, j: usize, order: &mut [usiz
     }
 }
 
+#[inline(always)]
 fn eliminate_one(a: &mut [f64], n: usize, k: usize) {
     let pivot = a[k * n + k];
     if pivot == 0.0 {
@@ -335,6 +345,7 @@ fn eliminate_one(a: &mut [f64], n: usize, k: usize) {
     column.iter_mut().for_each(|c| *c /= pivot);
 }
 
+#[inline(always)]
 fn eliminate_two(a: &mut [f64], n: usize, k: usize) {
     // Scaled by the off-diagonal entry, which dominates: D = b [p 1; 1 q].
     let b = a[k * n + k + 1];

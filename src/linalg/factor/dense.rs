@@ -14,7 +14,7 @@ use faer::{MatMut, Par};
 use pulp::Arch;
 
 /// Up to this dimension the plain loops are faster than the blocked factorization.
-pub(super) const SMALL: usize = 48;
+pub(super) const SMALL: usize = 112;
 /// From this dimension on the blocked factorization uses all threads.
 pub(super) const PARALLEL: usize = 512;
 

@@ -12,6 +12,8 @@ mod spectral;
 mod steihaug;
 mod tridiagonal_model;
 mod truncated_cg;
+mod dogleg;
+mod factorized;
 
 use super::Region;
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ pub use gltr::Gltr;
 pub use more_sorensen::MoreSorensen;
 pub use steihaug::Steihaug;
 pub use truncated_cg::TruncatedCg;
+pub use dogleg::Dogleg;
+pub use factorized::Factorized;
 
 /// The quadratic model at the current point.
 pub struct Model<'a> {
