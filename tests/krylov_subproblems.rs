@@ -237,3 +237,347 @@ fn cubic_lanczos_on_fixed_cases_equals_published_values() {
         assert!((step.predicted + whole).abs() <= 1e-13 * quadratic.abs() && (whole - cubic).abs() < 1e-3, "{step:?}");
     }
 }
+
+/// A positive definite matrix with a spread spectrum, by Householder reflection of a diagonal.
+fn definite(n: usize) -> Mat {
+    let v = nalgebra::DVector::from_fn(n, |i, _| (i as f64 + 1.0).sin());
+    let q = Mat::identity(n, n) - (&v * v.transpose()) * (2.0 / v.norm_squared());
+    let h = &q * Mat::from_fn(n, n, |i, j| if i == j { 1.0 + i as f64 } else { 0.0 }) * &q;
+    (&h + h.transpose()) * 0.5
+}
+
+fn gradient(n: usize) -> Vec<f64> {
+    (0..n).map(|i| 1.0 + (i as f64 * 0.7).cos()).collect()
+}
+
+fn quadratic(h: &Mat, g: &[f64], s: &[f64]) -> f64 {
+    let s = nalgebra::DVector::from_row_slice(s);
+    nalgebra::DVector::from_row_slice(g).dot(&s) + 0.5 * s.dot(&(h * &s))
+}
+
+#[test]
+fn cg_plain_and_preconditioned_equal_dense_solve() {
+    let (h, g) = (definite(40), gradient(40));
+    let want = -h.clone().cholesky().unwrap().solve(&nalgebra::DVector::from_vec(g.clone()));
+    let inverse_diagonal = Diagonal((0..40).map(|i| 1.0 / h[(i, i)]).collect());
+    for m in [None, Some(&inverse_diagonal as &dyn SymmetricOperator)] {
+        let mut cg = Cg::default();
+        cg.start(&g, m, usize::MAX / 16).unwrap();
+        let end = cg.advance(&h, m, &CgLimits { tolerance: 1e-14, ..Default::default() }).unwrap();
+        assert_eq!(end, CgEnd::Converged);
+        let error = (nalgebra::DVector::from_row_slice(cg.x()) - &want).norm();
+        assert!(error <= 1e-10 * want.norm(), "{error:e}");
+        assert!((cg.reduction() + quadratic(&h, &g, cg.x())).abs() <= 1e-12 * cg.reduction());
+    }
+}
+
+#[test]
+fn cg_reports_boundary_negative_curvature_iterations_and_zero() {
+    let (h, g) = (definite(20), gradient(20));
+    let mut cg = Cg::default();
+    cg.start(&g, None, 1 << 20).unwrap();
+    assert_eq!(cg.advance(&h, None, &CgLimits { radius: 1e-3, ..Default::default() }).unwrap(), CgEnd::Boundary);
+    assert_eq!((cg.iterations(), cg.products()), (0, 1));
+    assert_eq!(cg.advance(&h, None, &CgLimits { max_iterations: 4, ..Default::default() }).unwrap(), CgEnd::MaxIterations);
+    assert_eq!((cg.iterations(), cg.products()), (4, 4));
+    let saddle = Diagonal((0..20).map(|i| i as f64 - 2.5).collect());
+    cg.start(&g, None, 1 << 20).unwrap();
+    assert_eq!(cg.advance(&saddle, None, &CgLimits::default()).unwrap(), CgEnd::NegativeCurvature);
+    let mut product = vec![0.0; 20];
+    saddle.apply(cg.direction(), &mut product).unwrap();
+    let curvature = dot(cg.direction(), &product);
+    assert!(curvature < 0.0 && (cg.curvature().unwrap() - curvature).abs() < 1e-12 * curvature.abs());
+    cg.start(&[0.0; 20], None, 1 << 20).unwrap();
+    assert_eq!(cg.advance(&h, None, &CgLimits::default()).unwrap(), CgEnd::Converged);
+    assert_eq!((cg.products(), cg.x()), (0, &[0.0; 20][..]));
+}
+
+#[test]
+fn cg_on_bad_input_is_a_typed_error() {
+    let g = gradient(3);
+    let mut cg = Cg::default();
+    cg.start(&g, None, 0).unwrap();
+    assert!(matches!(cg.advance(&Diagonal(vec![f64::NAN; 3]), None, &CgLimits::default()), Err(Error::NonFinite { .. })));
+    assert!(matches!(cg.advance(&Diagonal(vec![1.0; 2]), None, &CgLimits::default()), Err(Error::Dimension { .. })));
+    assert!(matches!(cg.start(&[1.0, f64::NAN], None, 0), Err(Error::NonFinite { .. })));
+    assert!(matches!(cg.start(&g, Some(&Diagonal(vec![-1.0; 3])), 0), Err(Error::Unsupported { .. })));
+    let x = [0.0; 3];
+    let nan = Diagonal(vec![f64::NAN; 3]);
+    let m = model(&g, &nan, &x);
+    let mut p = [0.0; 3];
+    let (mut a, mut b, mut c, mut d) = (Steihaug::default(), TruncatedCg::default(), Gltr::default(), CubicLanczos::default());
+    a.prepare(&m).unwrap();
+    assert!(matches!(a.step(&m, 1.0, &mut p), Err(Error::NonFinite { .. })));
+    assert!(matches!(b.prepare(&m), Err(Error::NonFinite { .. })));
+    c.prepare(&m).unwrap();
+    assert!(matches!(c.step(&m, 1.0, &mut p), Err(Error::NonFinite { .. })));
+    d.prepare(&m).unwrap();
+    assert!(matches!(d.step(&m, 1.0, &mut p), Err(Error::NonFinite { .. })));
+}
+
+#[test]
+fn steihaug_at_every_radius_answers_from_its_path_and_equals_a_fresh_solve() {
+    let (h, g) = (definite(30), gradient(30));
+    let x = vec![0.0; 30];
+    let saddle = {
+        let mut s = h.clone();
+        s[(29, 29)] -= 60.0;
+        s
+    };
+    for h in [&h, &saddle] {
+        let counted = Counted(h, Cell::new(0));
+        let m = model(&g, &counted, &x);
+        let (mut solver, mut p, mut q) = (Steihaug::with_forcing(1e-10, 0.0), vec![0.0; 30], vec![0.0; 30]);
+        solver.prepare(&m).unwrap();
+        solver.step(&m, 1e3, &mut p).unwrap();
+        let made = counted.1.get();
+        for k in 0..40 {
+            let size = 10.0 * 0.7f64.powi(k);
+            let step = solver.step(&m, size, &mut p).unwrap();
+            assert_eq!((counted.1.get(), step.inner), (made, 0), "a smaller radius must cost no product");
+            assert!((length(&p) - step.length).abs() <= 1e-13 * step.length && step.length <= size * (1.0 + 1e-14));
+            assert!((step.predicted + quadratic(h, &g, &p)).abs() <= 1e-12 * step.predicted, "{step:?}");
+            assert!((step.slope - dot(&g, &p)).abs() <= 1e-14 * step.slope.abs());
+            let mut fresh = Steihaug::with_forcing(1e-10, 0.0);
+            let plain = model(&g, h, &x);
+            fresh.prepare(&plain).unwrap();
+            let again = fresh.step(&plain, size, &mut q).unwrap();
+            assert_eq!((again.predicted, again.length), (step.predicted, step.length));
+            assert_eq!(p, q);
+            // At least the decrease of the best point along −g.
+            let gg = dot(&g, &g);
+            let curvature = 2.0 * (quadratic(h, &g, &g) - gg) / gg;
+            let t = if curvature > 0.0 { (1.0 / curvature).min(size / gg.sqrt()) } else { size / gg.sqrt() };
+            assert!(step.predicted >= (t * gg - 0.5 * t * t * curvature * gg) * (1.0 - 1e-12));
+        }
+    }
+}
+
+#[test]
+fn steihaug_continues_for_a_larger_radius_without_repeating_products() {
+    let (h, g) = (definite(30), gradient(30));
+    let x = vec![0.0; 30];
+    let counted = Counted(&h, Cell::new(0));
+    let m = model(&g, &counted, &x);
+    let (mut solver, mut p) = (Steihaug::with_forcing(1e-12, 0.0), vec![0.0; 30]);
+    solver.prepare(&m).unwrap();
+    for size in [0.1, 1.0, 2.0, 4.0, 8.0, 100.0] {
+        solver.step(&m, size, &mut p).unwrap();
+    }
+    let made = counted.1.get();
+    solver.prepare(&m).unwrap();
+    solver.step(&m, 100.0, &mut p).unwrap();
+    assert_eq!(counted.1.get(), 2 * made);
+    let want = -h.clone().cholesky().unwrap().solve(&nalgebra::DVector::from_vec(g.clone()));
+    assert!((nalgebra::DVector::from_vec(p) - &want).norm() <= 1e-10 * want.norm());
+}
+
+#[test]
+fn steihaug_beyond_its_memory_gives_the_same_steps() {
+    let (h, g) = (definite(30), gradient(30));
+    let x = vec![0.0; 30];
+    let m = model(&g, &h, &x);
+    for vectors in [0, 3, 4, 7, 20] {
+        let mut small = Steihaug::with_forcing(1e-10, 0.0);
+        small.memory = vectors * 8 * 30;
+        let mut large = Steihaug::with_forcing(1e-10, 0.0);
+        small.prepare(&m).unwrap();
+        large.prepare(&m).unwrap();
+        let (mut p, mut q) = (vec![0.0; 30], vec![0.0; 30]);
+        for size in [50.0, 2.0, 0.9, 1.5, 0.3, 0.05, 40.0, 1.1] {
+            let a = small.step(&m, size, &mut p).unwrap();
+            let b = large.step(&m, size, &mut q).unwrap();
+            assert_eq!((a.predicted, a.length, &p), (b.predicted, b.length, &q), "{vectors} vectors, size {size}");
+        }
+    }
+}
+
+#[test]
+fn steihaug_preconditioned_stays_in_the_ball_of_the_preconditioner() {
+    let (h, g) = (definite(30), gradient(30));
+    let x = vec![0.0; 30];
+    let weights: Vec<f64> = (0..30).map(|i| 1.0 + (i % 7) as f64).collect();
+    let inverse = Diagonal(weights.iter().map(|w| 1.0 / w).collect());
+    let b = With(&h, &inverse);
+    let m = model(&g, &b, &x);
+    let (mut solver, mut p) = (Steihaug::with_forcing(1e-12, 0.0), vec![0.0; 30]);
+    solver.prepare(&m).unwrap();
+    for size in [1e3, 2.0, 0.5, 0.01] {
+        let step = solver.step(&m, size, &mut p).unwrap();
+        let norm = p.iter().zip(&weights).map(|(p, w)| w * p * p).sum::<f64>().sqrt();
+        assert!((norm - step.length).abs() <= 1e-10 * norm && norm <= size * (1.0 + 1e-10), "{norm} {step:?}");
+        assert!((step.predicted + quadratic(&h, &g, &p)).abs() <= 1e-10 * step.predicted);
+        assert!(size > 100.0 || (norm - size).abs() <= 1e-10 * size);
+    }
+}
+
+#[test]
+fn steihaug_of_zero_gradient_and_zero_matrix_and_extreme_scales_is_finite() {
+    let x = [0.0; 2];
+    let mut p = [1.0; 2];
+    let zero = Diagonal(vec![0.0; 2]);
+    let mut solver = Steihaug::default();
+    let m = model(&[0.0, 0.0], &zero, &x);
+    solver.prepare(&m).unwrap();
+    let step = solver.step(&m, 1.0, &mut p).unwrap();
+    assert_eq!((step.predicted, p), (0.0, [0.0; 2]));
+    let m = model(&[3.0, 4.0], &zero, &x);
+    solver.prepare(&m).unwrap();
+    solver.step(&m, 2.0, &mut p).unwrap();
+    assert!((p[0] + 1.2).abs() < 1e-15 && (p[1] + 1.6).abs() < 1e-15);
+    for a in [1e-150, 1.0, 1e150] {
+        for b in [1e-150, 1.0, 1e150] {
+            let h = Diagonal(vec![2.0 * a, 0.5 * a]);
+            let g = [b, -b];
+            let m = model(&g, &h, &x);
+            let mut solver = Steihaug::with_forcing(1e-13, 0.0);
+            solver.prepare(&m).unwrap();
+            solver.step(&m, 1.0, &mut p).unwrap();
+            if b / a < 0.1 {
+                assert!((p[0] / (-0.5 * b / a) - 1.0).abs() < 1e-12 && (p[1] / (2.0 * b / a) - 1.0).abs() < 1e-12, "{p:?}");
+            } else {
+                assert!((length(&p) - 1.0).abs() < 1e-14 && p[0] < 0.0 && p[1] > 0.0, "{p:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn steihaug_takes_the_lower_end_of_a_line_of_negative_curvature() {
+    // After one step to x₁ the next direction has negative curvature and the point behind is on the far side of the ball.
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let mut seen = 0;
+    for _ in 0..2000 {
+        let (h, g) = random_case(&mut rng, 0);
+        let n = g.len();
+        let mut cg = Cg::default();
+        cg.start(&g, None, 1 << 20).unwrap();
+        let limits = CgLimits { radius: 3.0, tolerance: 1e-8, max_iterations: 100 };
+        let mut p = vec![0.0; n];
+        let point = cg.point_within(&h, None, &g, &limits, &mut p).unwrap();
+        if point.end != CgEnd::NegativeCurvature {
+            continue;
+        }
+        seen += 1;
+        let (base, d) = (cg.x(), cg.direction());
+        let (a, b, c) = (dot(d, d), dot(base, d), dot(base, base) - 9.0);
+        let root = (b * b - a * c).sqrt();
+        let lowest = [(-b + root) / a, (-b - root) / a]
+            .map(|t| quadratic(&h, &g, &base.iter().zip(d).map(|(x, d)| x + t * d).collect::<Vec<_>>()));
+        let found = quadratic(&h, &g, &p);
+        assert!((found - lowest[0].min(lowest[1])).abs() <= 1e-9 * found.abs(), "{found} {lowest:?}");
+    }
+    assert!(seen > 500, "{seen}");
+}
+
+#[test]
+fn truncated_cg_on_definite_matrix_is_newton_and_predicts_every_length() {
+    let (h, g) = (definite(30), gradient(30));
+    let x = vec![0.0; 30];
+    let m = model(&g, &h, &x);
+    let (mut solver, mut p) = (TruncatedCg::with_forcing(1e-13, 0.0), vec![0.0; 30]);
+    solver.prepare(&m).unwrap();
+    let step = solver.step(&m, 1.0, &mut p).unwrap();
+    let want = -h.clone().cholesky().unwrap().solve(&nalgebra::DVector::from_vec(g.clone()));
+    assert!((nalgebra::DVector::from_row_slice(&p) - &want).norm() <= 1e-10 * want.norm());
+    assert!((step.slope - dot(&g, &p)).abs() <= 1e-13 * step.slope.abs() && step.inner > 0);
+    for size in [0.25, 1.0, 1.7, 3.0] {
+        let step = solver.step(&m, size, &mut p).unwrap();
+        assert!((step.predicted + quadratic(&h, &g, &p)).abs() <= 1e-11 * step.predicted.abs().max(1.0));
+        assert!((step.length - length(&p)).abs() <= 1e-13 * step.length && step.inner == 0);
+    }
+}
+
+#[test]
+fn truncated_cg_direction_always_descends_and_reports_negative_curvature() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for case in 0..3000 {
+        let (h, g) = random_case(&mut rng, case % 12);
+        if length(&g) == 0.0 {
+            continue;
+        }
+        let n = g.len();
+        let x = vec![1.0; n];
+        let m = model(&g, &h, &x);
+        let (mut solver, mut p) = (TruncatedCg::default(), vec![0.0; n]);
+        solver.prepare(&m).unwrap();
+        let step = solver.step(&m, 1.0, &mut p).unwrap();
+        assert!(step.slope < 0.0 && step.length > 0.0 && step.length.is_finite(), "{case} {step:?}");
+        // Along a nearly flat direction the step is long, and ½ pᵀHp itself is known to rounding of H only.
+        let bound = 1e-10 * step.predicted.abs().max(step.slope.abs()) + 1e-14 * h.norm() * step.length * step.length;
+        let error = (step.predicted + quadratic(&h, &g, &p)).abs();
+        assert!(error <= bound, "{case} {step:?} {error:e} {bound:e}");
+    }
+    let x = [0.0; 2];
+    let h = Diagonal(vec![-4.0, -4.0]);
+    let m = model(&[2.0, 0.0], &h, &x);
+    let (mut solver, mut p) = (TruncatedCg::default(), [0.0; 2]);
+    solver.prepare(&m).unwrap();
+    let step = solver.step(&m, 1.0, &mut p).unwrap();
+    assert_eq!((p, solver.curvature(), step.predicted), ([-0.5, 0.0], -1.0, 1.5));
+}
+
+#[test]
+fn gltr_answers_other_radii_from_its_basis() {
+    let (h, g) = (definite(30), gradient(30));
+    let x = vec![0.0; 30];
+    let counted = Counted(&h, Cell::new(0));
+    let m = model(&g, &counted, &x);
+    let (mut ball, mut cubic, mut p) = (Gltr::exact(), CubicLanczos::exact(), vec![0.0; 30]);
+    ball.prepare(&m).unwrap();
+    ball.step(&m, 10.0, &mut p).unwrap();
+    let made = counted.1.get();
+    assert!(made <= 30);
+    for size in [1.0, 0.1, 1e-4, 3.0] {
+        let step = ball.step(&m, size, &mut p).unwrap();
+        assert_eq!((counted.1.get(), step.inner), (made, 0));
+        let r = kkt(&h, &g, &p, ball.multiplier(), size, false);
+        assert!(r.stationary <= 1e-12 && r.feasible <= 1e-13 && r.complementary <= 1e-12);
+        assert!((step.predicted + quadratic(&h, &g, &p)).abs() <= 1e-12 * step.predicted);
+    }
+    cubic.prepare(&m).unwrap();
+    for size in [10.0, 1.0, 1e-4] {
+        cubic.step(&m, size, &mut p).unwrap();
+        let r = kkt(&h, &g, &p, cubic.multiplier(), size, true);
+        assert!(r.stationary <= 1e-12 && r.feasible <= 1e-12);
+    }
+    assert_eq!(counted.1.get(), 2 * made);
+}
+
+#[test]
+fn gltr_with_forcing_spends_fewer_products_and_stays_better_than_steihaug_on_saddles() {
+    let d: Vec<f64> = (0..400).map(|i| -1.0 + i as f64 * 0.05).collect();
+    let h = DenseMatrix::new(400, Mat::from_diagonal(&nalgebra::DVector::from_vec(d)).as_slice().to_vec()).unwrap();
+    let (g, x) = (gradient(400), vec![0.0; 400]);
+    let m = model(&g, &h, &x);
+    let mut p = vec![0.0; 400];
+    let (mut rough, mut exact, mut conjugate) = (Gltr::default(), Gltr::exact(), Steihaug::default());
+    rough.prepare(&m).unwrap();
+    exact.prepare(&m).unwrap();
+    conjugate.prepare(&m).unwrap();
+    let a = rough.step(&m, 20.0, &mut p).unwrap();
+    let b = exact.step(&m, 20.0, &mut p).unwrap();
+    let c = conjugate.step(&m, 20.0, &mut p).unwrap();
+    assert!(a.inner < b.inner && b.predicted >= a.predicted && a.predicted > 0.9 * b.predicted, "{a:?} {b:?}");
+    assert!(a.predicted > c.predicted, "{a:?} {c:?}");
+    let mut limited = Gltr::exact();
+    limited.max_iterations = Some(3);
+    limited.prepare(&m).unwrap();
+    let step = limited.step(&m, 1.0, &mut p).unwrap();
+    assert!(step.inner == 3 && step.predicted > 0.0 && (length(&p) - 1.0).abs() < 1e-12, "{step:?}");
+}
+
+#[test]
+fn options_out_of_range_are_refused_by_name() {
+    for (max, exponent) in [(0.0, 0.5), (1.0, 0.5), (f64::NAN, 0.5), (0.1, -1.0), (0.1, f64::NAN)] {
+        assert!(matches!(Steihaug::with_forcing(max, exponent).validate(), Err(Error::Config { .. })));
+        assert!(matches!(TruncatedCg::with_forcing(max, exponent).validate(), Err(Error::Config { .. })));
+        assert!(matches!(Gltr::with_forcing(max, exponent).validate(), Err(Error::Config { .. })));
+        assert!(matches!(CubicLanczos::with_forcing(max, exponent).validate(), Err(Error::Config { .. })));
+    }
+    let (mut a, mut b) = (Gltr::default(), Steihaug::default());
+    a.tolerance = Some(2.0);
+    b.max_iterations = Some(0);
+    assert!(a.validate().is_err() && b.validate().is_err());
+    assert!(Steihaug::default().validate().is_ok() && Gltr::exact().validate().is_ok());
+}

@@ -178,12 +178,12 @@ fn published_trust_region_cases_have_their_known_values() {
 #[test]
 fn published_cubic_cases_have_their_known_values() {
     // Multiplier, quadratic part, value with the cubic term.
-    let cases: [(Vec<f64>, Vec<f64>, f64, f64, f64); 3] = [
-        (vec![-2.0, 1.0], vec![0.0, 1.0], 2.0, -25.0 / 6.0, -1.5),
-        (vec![-2.0, 1.0], vec![1.0, 1.0], 2.416832297634849, -8.404310952426814, -3.69868),
-        (vec![0.0, -20.0, 0.0], vec![1.0, 0.0, -1.0], 20.0, -4000.05, -1333.383333333333),
+    let cases = [
+        (vec![-2.0, 1.0], vec![0.0, 1.0], [2.0, -25.0 / 6.0, -1.5]),
+        (vec![-2.0, 1.0], vec![1.0, 1.0], [2.416832297634849, -8.404310952426814, -3.69868]),
+        (vec![0.0, -20.0, 0.0], vec![1.0, 0.0, -1.0], [20.0, -4000.05, -1333.383333333333]),
     ];
-    for (d, g, lambda, value, whole) in cases {
+    for (d, g, [lambda, value, whole]) in cases {
         let n = d.len();
         let dense: Vec<f64> = (0..n * n).map(|k| if k % (n + 1) == 0 { d[k % n] } else { 0.0 }).collect();
         for path in PATHS {

@@ -48,3 +48,60 @@ impl<O: Objective, C: Curvature<O>, P: Preconditioner> Curvature<O> for Precondi
         self.0.exact(at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counts::Counts;
+    use crate::curvature::Hessian;
+    use crate::linalg::operator::DenseMatrix;
+    use crate::linalg::preconditioner::{Jacobi, QuasiNewton};
+    use argmin::core::{CostFunction, Error, Gradient};
+
+    /// `x₀⁴ + 3 x₁²`.
+    struct Quartic;
+
+    impl CostFunction for Quartic {
+        type Param = Vec<f64>;
+        type Output = f64;
+        fn cost(&self, x: &Vec<f64>) -> std::result::Result<f64, Error> {
+            Ok(x[0].powi(4) + 3.0 * x[1] * x[1])
+        }
+    }
+    impl Gradient for Quartic {
+        type Param = Vec<f64>;
+        type Gradient = Vec<f64>;
+        fn gradient(&self, x: &Vec<f64>) -> std::result::Result<Vec<f64>, Error> {
+            Ok(vec![4.0 * x[0].powi(3), 6.0 * x[1]])
+        }
+    }
+    impl argmin::core::Hessian for Quartic {
+        type Param = Vec<f64>;
+        type Hessian = DenseMatrix;
+        fn hessian(&self, x: &Vec<f64>) -> std::result::Result<DenseMatrix, Error> {
+            Ok(DenseMatrix::new(2, vec![12.0 * x[0] * x[0], 0.0, 0.0, 6.0])?)
+        }
+    }
+
+    #[test]
+    fn preconditioned_curvature_rebuilds_its_preconditioner_at_each_point() {
+        let counts = Counts::default();
+        let mut curvature = Preconditioned(Hessian, Jacobi::default());
+        for x in [1.0, 2.0] {
+            let point = vec![x, 1.0];
+            let operator = curvature.at(At { problem: &Quartic, x: &point, rows: None, counts: &counts }).unwrap();
+            let (mut product, mut back) = (vec![0.0; 2], vec![0.0; 2]);
+            operator.apply(&[1.0, -2.0], &mut product).unwrap();
+            assert_eq!(product, [12.0 * x * x, -12.0]);
+            operator.preconditioner().unwrap().apply(&product, &mut back).unwrap();
+            assert!((back[0] - 1.0).abs() < 1e-15 && (back[1] + 2.0).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn preconditioned_curvature_hands_accepted_steps_on() {
+        let mut curvature = Preconditioned(Hessian, QuasiNewton::new(3).unwrap());
+        Curvature::<Quartic>::accepted(&mut curvature, &[1.0, 0.0], &[2.0, 0.0]);
+        assert_eq!(curvature.1.len(), 1);
+    }
+}

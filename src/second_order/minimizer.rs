@@ -15,7 +15,7 @@
 //! `−½ (g + g₊)ᵀp` (exact for quadratics; compare Conn, Gould & Toint 2000, §17.4.2).
 
 use super::certificate::{Certificate, Certifier, Depth, PointKind};
-use super::evaluation::{Point, evaluate};
+use super::evaluation::{Point, ROUNDING, evaluate};
 use super::globalization::{Globalization, Start, Trial, Verdict};
 use super::state::{Result2, borrow, drain, first_point, overtime, record, terminate, wants_counts};
 use super::stopping::Stopping;
@@ -67,6 +67,9 @@ struct Run {
     size: Option<f64>,
     gradient_bound: f64,
     gradient_norm: f64,
+    /// Lowest `‖g‖∞` so far, and the steps since it was halved that changed the cost by rounding only.
+    lowest_gradient: f64,
+    stalled: u64,
     counts: Counts,
     certificate_counts: Counts,
     certificate_seconds: f64,
@@ -323,7 +326,10 @@ where
             return self.stationary(problem, here, Some(there), accepted);
         }
         let length = accepted.numbers.map_or(0.0, |t| t.length);
-        let stop = self.stopping.after_step(length, norm(there.x.as_slice()), here.cost, there.cost);
+        let stop = self
+            .stopping
+            .after_step(length, norm(there.x.as_slice()), here.cost, there.cost)
+            .or_else(|| self.run.stall(here.cost - there.cost, there.cost, self.stopping.max_stalled));
         Ok((Some(there), accepted, stop))
     }
 

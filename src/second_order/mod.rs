@@ -6,6 +6,7 @@
 pub mod certificate;
 mod evaluation;
 pub mod globalization;
+pub mod methods;
 pub mod minimizer;
 pub mod nonlinear_cg;
 mod state;

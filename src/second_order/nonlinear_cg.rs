@@ -116,10 +116,6 @@ struct Scratch {
     started: Option<Instant>,
 }
 
-/// The point that meets the gradient test is the answer, although approximate Wolfe conditions may have let an earlier
-/// point have a cost lower by this relative amount: argmin would hand out that one.
-const ANSWER: f64 = 1e-8;
-
 /// How a line search ended.
 enum Found<P> {
     Moved(Point<P>, Trial),
@@ -465,9 +461,6 @@ where
         let (there, numbers) = moved.unzip();
         record(&mut state, here, there);
         if let Some(stop) = stop {
-            if matches!(stop, Stop::Gradient { .. }) && state.cost - state.best_cost <= ANSWER * state.cost.abs() {
-                state.best_cost = f64::INFINITY;
-            }
             terminate(&mut state, &stop);
             self.run.stop = Some(stop);
         }

@@ -48,8 +48,15 @@ pub(super) fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Opt
     (state.param, state.grad, state.cost) = (Some(there.x), Some(there.gradient), there.cost);
 }
 
+/// The point that meets the gradient test is the answer, although steps accepted in the rounding of `f` may have let an
+/// earlier point have a cost lower by this relative amount: argmin would hand out that one.
+const ANSWER: f64 = 1e-8;
+
 /// Ends the run: records the reason in argmin's state.
 pub(super) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
+    if matches!(stop, Stop::Gradient { .. }) && state.cost - state.best_cost <= ANSWER * state.cost.abs() {
+        state.best_cost = f64::INFINITY;
+    }
     let reason = match stop.converged() {
         true => TerminationReason::SolverConverged,
         false => TerminationReason::SolverExit(stop.to_string()),

@@ -18,13 +18,16 @@ pub struct Stopping {
     pub unbounded_below: f64,
     /// Trials of one search after which it gives up. Default 100.
     pub max_trials: u64,
+    /// Consecutive steps that change the cost by no more than its rounding and do not halve the gradient, after which the
+    /// run ends without progress. Default 30.
+    pub max_stalled: u64,
     /// Seconds after which a search inside an iteration gives up (argmin looks at its own limit only between iterations).
     pub deadline: Option<f64>,
 }
 
 impl Default for Stopping {
     fn default() -> Self {
-        Self { gtol_abs: 1e-8, gtol_rel: 1e-8, xtol: 0.0, ftol: 0.0, unbounded_below: -1e300, max_trials: 100, deadline: None }
+        Self { gtol_abs: 1e-8, gtol_rel: 1e-8, xtol: 0.0, ftol: 0.0, unbounded_below: -1e300, max_trials: 100, max_stalled: 30, deadline: None }
     }
 }
 
@@ -39,6 +42,7 @@ impl Stopping {
             Error::check_option(value.is_finite() && value >= 0.0, name, "finite and not negative", value)?;
         }
         Error::check_option(self.max_trials > 0, "max_trials", "positive", self.max_trials)?;
+        Error::check_option(self.max_stalled > 0, "max_stalled", "positive", self.max_stalled)?;
         let deadline = self.deadline.unwrap_or(1.0);
         Error::check_option(deadline > 0.0, "deadline", "a positive number of seconds", deadline)
     }

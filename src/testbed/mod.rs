@@ -10,12 +10,14 @@ pub mod quadratic;
 pub mod saddles;
 mod sum_of_squares;
 pub mod variational;
+mod work;
 
 use crate::error::{Error, Result};
 use crate::problem::{Erased, Function};
 use std::sync::Arc;
 
-pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms, Work};
+pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms};
+pub use work::Work;
 
 /// The tables of all families.
 const TABLES: &[&[Entry]] = &[mgh::TABLE, chained::TABLE, low_rank::TABLE, variational::TABLE, quadratic::TABLE, saddles::TABLE];

@@ -4,7 +4,7 @@
 //! Each quantity is one kind of `Terms`, compiled together with the formulas, so that what it does not use is not
 //! computed: `f = Σ r²`, `∇f = 2 Jᵀr`, `∇²f = 2 (JᵀJ + Σ rᵢ ∇²rᵢ)`.
 
-use super::Residuals;
+use super::{Residuals, Work};
 use crate::error::{Error, Result};
 use crate::linalg::operator::{DenseMatrix, Pattern, SparseMatrix};
 use crate::problem::{Function, HessianMatrix};
@@ -24,7 +24,7 @@ pub trait ResidualFunction: Send + Sync + 'static {
 pub trait Terms {
     /// A residual of the few variables `at` (distinct): its value, `∂r/∂x` at those, and the lower triangle of its Hessian
     /// by rows (`h₀₀, h₁₀, h₁₁, h₂₀, …`), empty if it is linear.
-    #[inline]
+    #[inline(always)]
     fn local<const K: usize>(&mut self, value: f64, at: [usize; K], gradient: [f64; K], hessian: &[f64]) {
         self.sparse(value, &at, &gradient, hessian);
     }
@@ -118,12 +118,13 @@ impl<R: ResidualFunction> Function for SumOfSquares<R> {
             self.r.visit(x, &mut SparseHessian { values: &mut values, positions: positions.iter() });
             return Ok(HessianMatrix::Sparse(SparseMatrix::new(pattern.clone(), values)?));
         }
-        let n = x.len();
+        // Not `x.len()`: for most problems this is a constant, which unrolls the loops below.
+        let n = self.r.n();
         let mut entries = vec![0.0; n * n];
-        self.r.visit(x, &mut DenseHessian { lower: &mut entries, n });
+        self.r.visit(x, &mut DenseHessian { upper: &mut entries, n });
         for j in 1..n {
             for k in 0..j {
-                entries[j * n + k] = entries[k * n + j];
+                entries[k * n + j] = entries[j * n + k];
             }
         }
         Ok(HessianMatrix::Dense(DenseMatrix::new(n, entries)?))
@@ -168,7 +169,7 @@ impl<R: ResidualFunction> Residuals for SumOfSquares<R> {
 struct Value(f64);
 
 impl Terms for Value {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, value: f64, _: &[usize], _: &[f64], _: &[f64]) {
         self.0 += value * value;
     }
@@ -182,7 +183,7 @@ impl Terms for Value {
 struct Values<'a>(std::slice::IterMut<'a, f64>);
 
 impl Terms for Values<'_> {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, value: f64, _: &[usize], _: &[f64], _: &[f64]) {
         if let Some(o) = self.0.next() {
             *o = value;
@@ -204,7 +205,7 @@ struct Jacobian<'a> {
 }
 
 impl Terms for Jacobian<'_> {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, _: f64, at: &[usize], gradient: &[f64], _: &[f64]) {
         for (&j, g) in at.iter().zip(gradient) {
             self.out[j * self.m + self.row] = *g;
@@ -224,7 +225,7 @@ impl Terms for Jacobian<'_> {
 struct Gradient<'a>(&'a mut [f64]);
 
 impl Terms for Gradient<'_> {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], _: &[f64]) {
         for (&j, g) in at.iter().zip(gradient) {
             self.0[j] += 2.0 * value * g;
@@ -237,24 +238,32 @@ impl Terms for Gradient<'_> {
 }
 
 /// Entry `(a, b)`, `b ≤ a`, of a packed lower triangle; zero if it is empty.
-#[inline]
+#[inline(always)]
 fn packed(hessian: &[f64], a: usize, b: usize) -> f64 {
     hessian.get(a * (a + 1) / 2 + b).copied().unwrap_or(0.0)
 }
 
-/// The lower triangle of `2 (JᵀJ + Σ r ∇²r)` in a column-major square.
+/// The upper triangle of `2 (JᵀJ + Σ r ∇²r)` in a column-major square.
 struct DenseHessian<'a> {
-    lower: &'a mut [f64],
+    upper: &'a mut [f64],
     n: usize,
 }
 
 impl Terms for DenseHessian<'_> {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], hessian: &[f64]) {
-        for a in 0..at.len() {
-            for b in 0..=a {
-                let (row, column) = (at[a].max(at[b]), at[a].min(at[b]));
-                self.lower[column * self.n + row] += 2.0 * (gradient[a] * gradient[b] + value * packed(hessian, a, b));
+        let consecutive = at.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        for (a, (&i, ga)) in at.iter().zip(gradient).enumerate() {
+            let (ga, bend) = (2.0 * ga, hessian.get(a * (a + 1) / 2..).unwrap_or(&[]));
+            if consecutive {
+                let column = &mut self.upper[i * self.n + i - a..=i * self.n + i];
+                column.iter_mut().zip(gradient).for_each(|(o, gb)| *o += ga * gb);
+                column.iter_mut().zip(bend).for_each(|(o, h)| *o += 2.0 * value * h);
+                continue;
+            }
+            for (b, (&j, gb)) in at.iter().zip(gradient).take(a + 1).enumerate() {
+                let bent = bend.get(b).copied().unwrap_or(0.0);
+                self.upper[i.max(j) * self.n + i.min(j)] += ga * gb + 2.0 * value * bent;
             }
         }
     }
@@ -262,24 +271,31 @@ impl Terms for DenseHessian<'_> {
     fn dense(&mut self, value: f64, gradient: &dyn Fn(usize) -> f64, hessian: Bend<'_>) {
         let mut g = Work::zeros(self.n);
         g.fill_with(gradient);
-        let mut a = Work::zeros(self.n);
-        let scale = if let Bend::Outer(c, f) = hessian {
-            a.fill_with(f);
-            2.0 * value * c
-        } else {
-            0.0
-        };
-        for (k, column) in self.lower.chunks_exact_mut(self.n).enumerate() {
-            let (gk, ak) = (2.0 * g[k], scale * a[k]);
-            for ((o, gj), aj) in column[k..].iter_mut().zip(&g[k..]).zip(&a[k..]) {
-                *o += gk * gj + ak * aj;
+        add_outer(2.0, &g, self.upper);
+        match hessian {
+            Bend::Zero => {}
+            Bend::Diagonal(d) => {
+                for (k, o) in self.upper.iter_mut().step_by(self.n + 1).enumerate() {
+                    *o += 2.0 * value * d(k);
+                }
             }
-            match hessian {
-                Bend::Diagonal(d) => column[k] += 2.0 * value * d(k),
-                Bend::Full(h) => column.iter_mut().enumerate().skip(k).for_each(|(j, o)| *o += 2.0 * value * h(j, k)),
-                Bend::Zero | Bend::Outer(..) => {}
+            Bend::Outer(c, a) => {
+                g.fill_with(a);
+                add_outer(2.0 * value * c, &g, self.upper);
+            }
+            Bend::Full(h) => {
+                for (k, column) in self.upper.chunks_exact_mut(self.n).enumerate() {
+                    column.iter_mut().take(k + 1).enumerate().for_each(|(j, o)| *o += 2.0 * value * h(j, k));
+                }
             }
         }
+    }
+}
+
+/// Adds the upper triangle of `c a aᵀ`.
+fn add_outer(c: f64, a: &[f64], upper: &mut [f64]) {
+    for (k, (column, ak)) in upper.chunks_exact_mut(a.len()).zip(a).enumerate() {
+        column[..=k].iter_mut().zip(a).for_each(|(o, aj)| *o += c * ak * aj);
     }
 }
 
@@ -290,7 +306,7 @@ struct SparseHessian<'a> {
 }
 
 impl Terms for SparseHessian<'_> {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, value: f64, _: &[usize], gradient: &[f64], hessian: &[f64]) {
         for a in 0..gradient.len() {
             for b in 0..=a {
@@ -316,12 +332,19 @@ struct Product<'a> {
 }
 
 impl Terms for Product<'_> {
-    #[inline]
+    #[inline(always)]
     fn sparse(&mut self, value: f64, at: &[usize], gradient: &[f64], hessian: &[f64]) {
-        let along: f64 = (0..at.len()).map(|a| gradient[a] * self.v[at[a]]).sum();
-        for a in 0..at.len() {
-            let bent: f64 = (0..at.len()).map(|b| packed(hessian, a.max(b), a.min(b)) * self.v[at[b]]).sum();
-            self.out[at[a]] += 2.0 * (along * gradient[a] + value * bent);
+        let along: f64 = at.iter().zip(gradient).map(|(&j, g)| g * self.v[j]).sum();
+        for (a, (&i, g)) in at.iter().zip(gradient).enumerate() {
+            self.out[i] += 2.0 * along * g;
+            let bend = hessian.get(a * (a + 1) / 2..).unwrap_or(&[]);
+            for (&j, h) in at.iter().zip(bend).take(a + 1) {
+                let bent = 2.0 * value * h;
+                self.out[i] += bent * self.v[j];
+                if i != j {
+                    self.out[j] += bent * self.v[i];
+                }
+            }
         }
     }
 
@@ -353,36 +376,5 @@ impl Terms for Pairs {
     }
     fn dense(&mut self, _: f64, _: &dyn Fn(usize) -> f64, _: Bend<'_>) {
         self.dense = true;
-    }
-}
-
-/// A work vector: on the stack for small `n`, on the heap beyond.
-pub struct Work {
-    stack: [f64; 32],
-    heap: Vec<f64>,
-    n: usize,
-}
-
-impl Work {
-    /// `n` zeros.
-    pub fn zeros(n: usize) -> Self {
-        Self { stack: [0.0; 32], heap: if n > 32 { vec![0.0; n] } else { Vec::new() }, n }
-    }
-    /// Entry `j` becomes `f(j)`.
-    pub fn fill_with(&mut self, f: impl Fn(usize) -> f64) {
-        self.iter_mut().enumerate().for_each(|(j, o)| *o = f(j));
-    }
-}
-
-impl std::ops::Deref for Work {
-    type Target = [f64];
-    fn deref(&self) -> &[f64] {
-        if self.n > 32 { &self.heap } else { &self.stack[..self.n] }
-    }
-}
-
-impl std::ops::DerefMut for Work {
-    fn deref_mut(&mut self) -> &mut [f64] {
-        if self.n > 32 { &mut self.heap } else { &mut self.stack[..self.n] }
     }
 }

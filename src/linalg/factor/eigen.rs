@@ -10,7 +10,7 @@ use faer::{MatMut, MatRef, Par, Spec, diag::DiagMut};
 use std::mem::MaybeUninit;
 
 /// Largest dimension for the plain loops; beyond it `faer` is faster (measured).
-const SMALL: usize = 24;
+const SMALL: usize = 32;
 /// QL sweeps allowed for one eigenvalue; two or three is usual.
 const MAX_SWEEPS: usize = 60;
 
@@ -71,6 +71,10 @@ impl SymmetricEigen {
 
     /// `out ← Qᵀ x`: coordinates in the eigenbasis.
     pub fn to_basis(&self, x: &[f64], out: &mut [f64]) {
+        if let (&[a, b, c, d], &[x, y], [p, q]) = (&self.vectors[..], x, &mut *out) {
+            (*p, *q) = (a * x + b * y, c * x + d * y);
+            return;
+        }
         for (o, q) in out.iter_mut().zip(self.vectors.chunks_exact(self.n.max(1))) {
             *o = crate::linalg::vector::dot(q, x);
         }
@@ -78,6 +82,10 @@ impl SymmetricEigen {
 
     /// `out ← Q y`.
     pub fn from_basis(&self, y: &[f64], out: &mut [f64]) {
+        if let (&[a, b, c, d], &[x, y], [p, q]) = (&self.vectors[..], y, &mut *out) {
+            (*p, *q) = (a * x + c * y, b * x + d * y);
+            return;
+        }
         out.fill(0.0);
         for (y, q) in y.iter().zip(self.vectors.chunks_exact(self.n.max(1))) {
             crate::linalg::vector::axpy(*y, q, out);

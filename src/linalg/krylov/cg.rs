@@ -13,9 +13,9 @@ use crate::linalg::SymmetricOperator;
 use crate::linalg::vector::{axpy, dot, norm};
 
 /// Relative size of `pᵀBp / pᵀp`, against the largest met so far, below which it counts as not positive.
-const FLAT: f64 = 4.0 * f64::EPSILON;
+const FLAT: f64 = 16.0 * f64::EPSILON;
 /// Squares of numbers beyond this range lose everything to overflow or underflow.
-const LARGE: f64 = 1e140;
+const LARGE: f64 = 1e153;
 
 /// When the loop ends.
 #[derive(Debug, Clone, Copy, PartialEq)]

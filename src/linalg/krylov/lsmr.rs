@@ -71,11 +71,19 @@ impl RectangularOperator for sprs::CsMat<f64> {
         self.cols()
     }
     fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
-        if self.is_csr() { gather(self, v, out) } else { scatter(self, v, out) }
+        if self.is_csr() {
+            gather(self, v, out)
+        } else {
+            scatter(self, v, out)
+        }
         Ok(())
     }
     fn apply_transposed(&self, u: &[f64], out: &mut [f64]) -> Result<()> {
-        if self.is_csr() { scatter(self, u, out) } else { gather(self, u, out) }
+        if self.is_csr() {
+            scatter(self, u, out)
+        } else {
+            gather(self, u, out)
+        }
         Ok(())
     }
 }

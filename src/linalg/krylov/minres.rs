@@ -78,9 +78,7 @@ impl Minres {
         Error::check_len("right-hand side", n, b.len())?;
         Error::check_len("solution", n, x.len())?;
         Error::check_finite("right-hand side", b)?;
-        for buffer in
-            [&mut self.r_old, &mut self.r, &mut self.y, &mut self.v, &mut self.w, &mut self.w_old, &mut self.w_older]
-        {
+        for buffer in [&mut self.r_old, &mut self.r, &mut self.y, &mut self.v, &mut self.w, &mut self.w_old, &mut self.w_older] {
             buffer.clear();
             buffer.resize(n, 0.0);
         }

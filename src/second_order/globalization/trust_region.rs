@@ -15,7 +15,7 @@ use crate::second_order::Ball;
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrustRegion {
-    /// First radius. Default `None`: ten times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
+    /// First radius. Default `None`: three times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
     /// is known and positive (so that a Newton step a few times longer than the Cauchy step fits), else
     /// `max(1, ‖x₀‖)`.
     pub initial_radius: Option<f64>,
@@ -106,7 +106,7 @@ impl TrustRegion {
 impl Globalization<Ball> for TrustRegion {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = TrustRegionState::default();
-        let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 10.0 * start.gradient_norm / c);
+        let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 3.0 * start.gradient_norm / c);
         let usable = |r: &f64| r.is_finite() && *r > 0.0;
         let automatic = cauchy.filter(usable).or(Some(start.x_norm.max(1.0)).filter(usable)).unwrap_or(1.0);
         self.initial_radius.unwrap_or(automatic).min(self.max_radius)
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn first_radius_comes_from_the_scale_of_the_problem() {
         let start = Start { gradient_norm: 2e6, gradient_curvature: Some(2.0), ..START };
-        assert_eq!(TrustRegion::default().first_size(&start), 1e7);
+        assert_eq!(TrustRegion::default().first_size(&start), 3e6);
         assert_eq!(TrustRegion { initial_radius: Some(3.0), ..TrustRegion::default() }.first_size(&start), 3.0);
         let unknown = Start { gradient_curvature: None, x_norm: 40.0, ..start };
         assert_eq!(TrustRegion::default().first_size(&unknown), 40.0);

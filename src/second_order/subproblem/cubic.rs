@@ -22,7 +22,7 @@ use crate::second_order::Cubic;
 pub struct CubicExact {
     /// Relative tolerance of the factorized path on `λ = σ‖p‖` and on the residual of the hard case. Default 1e-12.
     pub tolerance: f64,
-    /// Largest dimension solved through an eigendecomposition. Default 40.
+    /// Largest dimension solved through an eigendecomposition. Default 16.
     pub eigen_limit: usize,
     multiplier: f64,
     #[cfg_attr(feature = "serde", serde(skip))]

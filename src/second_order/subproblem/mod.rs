@@ -2,6 +2,8 @@
 
 mod cubic;
 mod cubic_lanczos;
+mod dogleg;
+mod factorized;
 mod forcing;
 mod gltr;
 mod lanczos_model;
@@ -12,8 +14,6 @@ mod spectral;
 mod steihaug;
 mod tridiagonal_model;
 mod truncated_cg;
-mod dogleg;
-mod factorized;
 
 use super::Region;
 use crate::error::{Error, Result};
@@ -21,13 +21,13 @@ use crate::linalg::SymmetricOperator;
 
 pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
+pub use dogleg::Dogleg;
+pub use factorized::Factorized;
 pub use forcing::Forcing;
 pub use gltr::Gltr;
 pub use more_sorensen::MoreSorensen;
 pub use steihaug::Steihaug;
 pub use truncated_cg::TruncatedCg;
-pub use dogleg::Dogleg;
-pub use factorized::Factorized;
 
 /// The quadratic model at the current point.
 pub struct Model<'a> {

@@ -13,7 +13,7 @@ use crate::linalg::operator::{Form, SymmetricOperator};
 use crate::second_order::Ball;
 
 /// Largest dimension of the eigenvalue path by default (measured: beyond it a few factorizations are faster).
-pub(super) const EIGEN_LIMIT: usize = 40;
+pub(super) const EIGEN_LIMIT: usize = 16;
 
 /// The near-exact trust-region step.
 ///
@@ -27,7 +27,7 @@ pub struct MoreSorensen {
     pub tolerance: f64,
     /// If given, a boundary step of the factorized path with `|‖p‖ − Δ| ≤ relaxed Δ` is accepted as it is. Default none.
     pub relaxed: Option<f64>,
-    /// Largest dimension solved through an eigendecomposition. Default 40.
+    /// Largest dimension solved through an eigendecomposition. Default 16.
     pub eigen_limit: usize,
     multiplier: f64,
     #[cfg_attr(feature = "serde", serde(skip))]

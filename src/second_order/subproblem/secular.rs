@@ -102,11 +102,19 @@ impl Secular {
             }
         }
         x = x.max(f64::MIN_POSITIVE);
+        let ball = factor(target, 1.0);
         loop {
-            let (square, slope) = self.evaluate(t, x, factor(target, start + x));
+            let (c, pole) = match target {
+                Target::Ball(_) => (ball, 0.0),
+                Target::Cubic(sigma) => {
+                    let inverse = 1.0 / (start + x);
+                    (sigma * inverse, inverse)
+                }
+            };
+            let (square, slope) = self.evaluate(t, x, c);
             let norm = square.sqrt();
-            let pole = if let Target::Cubic(_) = target { 1.0 / (start + x) } else { 0.0 };
-            let next = x + (norm - 1.0) / norm / (slope / (norm * square) + pole);
+            // φ = (‖v‖ − 1) / ‖v‖ and φ′ = slope / ‖v‖³ (+ 1/λ for the cubic), both over c.
+            let next = x + (norm - 1.0) * square / (slope + pole * norm * square);
             // Monotone from the left up to rounding: at the root the steps stall.
             let met = (norm - 1.0).abs() <= rounding || (next - x).abs() <= 2.0 * f64::EPSILON * x;
             if met || steps == MAX_STEPS || !(next > 0.0 && next.is_finite()) {

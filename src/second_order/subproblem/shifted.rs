@@ -419,7 +419,7 @@ impl Shifted {
         }
         // Relative to the goal: the products themselves may overflow. The solve that gave s has an error of its own.
         let error = tau.abs() * self.residual + 4.0 * f64::EPSILON * size * (length / goal);
-        if !(error <= tolerance * (size + self.gradient_norm / goal)) {
+        if error > tolerance * (size + self.gradient_norm / goal) || error.is_nan() {
             return false;
         }
         tau *= goal;
@@ -455,5 +455,11 @@ fn between(bracket: &Bracket) -> f64 {
 fn positive_root(a: f64, b: f64, c: f64) -> f64 {
     let size = (b * b + 4.0 * a * c).sqrt();
     let size = if size.is_finite() && size > 1e-140 { size } else { b.hypot(2.0 * a.sqrt() * c.sqrt()) };
-    if b > 0.0 { 2.0 * c / (b + size) } else if a > 0.0 { (size - b) / (2.0 * a) } else { 0.0 }
+    if b > 0.0 {
+        2.0 * c / (b + size)
+    } else if a > 0.0 {
+        (size - b) / (2.0 * a)
+    } else {
+        0.0
+    }
 }

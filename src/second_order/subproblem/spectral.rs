@@ -158,21 +158,15 @@ impl Spectral {
         let inverse_scale = self.gradient_exponent - self.matrix_exponent;
         // The radius in the scale of y: may underflow to zero or overflow to infinity, which compares rightly.
         let reach = times_power(radius, -inverse_scale);
-        if let Some((length, descent)) = self.newton_size {
-            if length <= reach {
-                return Ok(self.interior(length, descent, Source::Newton, p));
-            }
+        let fits = |found: &(f64, f64)| found.0 <= reach;
+        if let Some((length, descent)) = self.newton_size.filter(fits) {
+            return Ok(self.interior(length, descent, Source::Newton, p));
         }
         self.decompose()?;
         if self.newton_size.is_none() {
-            let cut = self.n as f64 * f64::EPSILON;
-            let found = if self.secular.lowest() > 0.0 { self.secular.unconstrained(0.0) } else { None };
-            let short = |found: &(f64, f64)| found.0 <= reach;
-            if let Some((length, descent)) = self.secular.unconstrained(cut).filter(short) {
-                return Ok(self.interior(length, descent, Source::Direction, p));
-            }
-            if found.is_some_and(|found| short(&found)) {
-                if let Some((length, descent)) = self.secular.unconstrained(0.0) {
+            // Semidefinite to rounding: the shortest solution first, then one with every positive eigenvalue.
+            for cut in [self.n as f64 * f64::EPSILON, 0.0] {
+                if let Some((length, descent)) = self.secular.unconstrained(cut).filter(fits) {
                     return Ok(self.interior(length, descent, Source::Direction, p));
                 }
             }
@@ -245,14 +239,10 @@ impl Spectral {
     /// `p = length Q v`; predicted `½ (−gᵀp) + share λ ‖p‖²`, a sum of terms that are not negative.
     fn boundary(&self, root: &Root, multiplier: f64, length: f64, share: f64, p: &mut [f64]) -> Solution {
         self.to_space(&self.secular.direction, p);
-        if !self.axes {
-            // Q is orthogonal to rounding only.
-            let size = norm(p);
-            if size > 0.0 {
-                p.iter_mut().for_each(|v| *v /= size);
-            }
-        }
-        p.iter_mut().for_each(|v| *v *= length);
+        // Q is orthogonal to rounding only, so the size is taken after the rotation.
+        let size = if self.axes { 1.0 } else { norm(p) };
+        let factor = if size > 0.0 { length / size } else { length };
+        p.iter_mut().for_each(|v| *v *= factor);
         let descent = times_power(root.descent, self.gradient_exponent) * length;
         let predicted = 0.5 * descent + share * (multiplier * length) * length;
         Solution { step: Step { predicted, slope: -descent, length, inner: root.steps }, multiplier }
@@ -281,7 +271,10 @@ fn check_largest(what: &'static str, v: &[f64]) -> Result<f64> {
 
 /// `v ← 2⁻ᵉ v`.
 fn scale(v: &mut [f64], e: i32) {
-    if e != 0 {
+    if e.abs() < 1000 {
+        let factor = times_power(1.0, -e);
+        v.iter_mut().for_each(|x| *x *= factor);
+    } else {
         v.iter_mut().for_each(|x| *x = times_power(*x, -e));
     }
 }

@@ -156,12 +156,27 @@ const MEYER: [f64; 16] = [
 /// The absolute value is of `yᵢ − x₂`; the paper's print of the formula has a stray factor there.
 pub(super) fn gulf(n: usize) -> Result<TestProblem> {
     check_dim(n == 3, "3", n)?;
-    let problem =
-        TestProblem::least_squares("gulf", "MGH 11: Gulf research and development", Gulf, vec![5.0, 2.5, 0.15], vec![0.0])?;
+    let problem = TestProblem::least_squares(
+        "gulf",
+        "MGH 11: Gulf research and development",
+        Gulf::new(),
+        vec![5.0, 2.5, 0.15],
+        vec![0.0],
+    )?;
     Ok(problem.with_solution(vec![50.0, 25.0, 1.5]).with_condition(6964544.59355))
 }
 
-struct Gulf;
+struct Gulf {
+    /// `(tᵢ, yᵢ)`.
+    data: [(f64, f64); 99],
+}
+
+impl Gulf {
+    fn new() -> Self {
+        let t = |i: usize| (i + 1) as f64 / 100.0;
+        Self { data: std::array::from_fn(|i| (t(i), 25.0 + (-50.0 * t(i).ln()).powf(2.0 / 3.0))) }
+    }
+}
 
 impl ResidualFunction for Gulf {
     fn n(&self) -> usize {
@@ -173,9 +188,8 @@ impl ResidualFunction for Gulf {
     #[inline]
     fn visit(&self, x: &[f64], terms: &mut impl Terms) {
         let &[a, b, c] = x else { return };
-        for i in 1..100 {
-            let t = f64::from(i) / 100.0;
-            let s = 25.0 + (-50.0 * t.ln()).powf(2.0 / 3.0) - b;
+        for (t, y) in self.data {
+            let s = y - b;
             let (log, q) = (s.abs().ln(), s.abs().powf(c) / a);
             let e = (-q).exp();
             // First and second derivatives of q; those of e^{−q} follow.

@@ -1,0 +1,107 @@
+//! Inner loops allocate nothing: counted by the global allocator of this test program.
+
+use curvkit::linalg::krylov::{Cg, CgEnd, CgLimits};
+use curvkit::linalg::operator::Diagonal;
+use curvkit::second_order::subproblem::{CubicLanczos, Gltr, Model, Steihaug, Subproblem, TruncatedCg};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|c| c.set(c.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let _ = COUNT.try_with(|c| c.set(c.get() + 1));
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread during `work`.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+fn case(n: usize) -> (Diagonal, Vec<f64>, Vec<f64>) {
+    let d = (0..n).map(|i| 1.0 + i as f64 / 7.0).collect();
+    (Diagonal(d), (0..n).map(|i| 1.0 + (i as f64).sin()).collect(), vec![0.0; n])
+}
+
+#[test]
+fn counter_sees_an_allocation() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![0u8; 100]))), 1);
+}
+
+#[test]
+fn cg_steps_allocate_nothing_once_warm() {
+    let (b, g, _) = case(500);
+    let preconditioner = Diagonal(b.0.iter().map(|d| 1.0 / (d + 1.0)).collect());
+    let mut cg = Cg::default();
+    let limits = CgLimits { tolerance: 1e-10, ..Default::default() };
+    let mut run = |m: Option<&dyn curvkit::linalg::SymmetricOperator>| {
+        cg.start(&g, m, 1 << 22).unwrap();
+        assert_eq!(cg.advance(&b, m, &limits).unwrap(), CgEnd::Converged);
+    };
+    run(Some(&preconditioner));
+    run(None);
+    assert_eq!(allocations(|| run(None)), 0);
+    assert_eq!(allocations(|| run(Some(&preconditioner))), 0);
+}
+
+/// Prepares twice (the first time buffers grow), then steps at falling, rising and repeated sizes.
+fn warm_subproblem_allocates_nothing(mut solver: impl Subproblem, name: &str) {
+    let (b, g, x) = case(300);
+    let mut p = vec![0.0; 300];
+    let model = Model { value: 0.0, x: &x, gradient: &g, curvature: &b };
+    let mut round = || {
+        solver.prepare(&model).unwrap();
+        for size in [50.0, 5.0, 0.5, 5.0, 0.01, 100.0] {
+            solver.step(&model, size, &mut p).unwrap();
+        }
+    };
+    round();
+    assert_eq!(allocations(round), 0, "{name}");
+}
+
+#[test]
+fn subproblems_and_their_solves_for_new_sizes_allocate_nothing_once_warm() {
+    warm_subproblem_allocates_nothing(Steihaug::default(), "Steihaug");
+    let mut forgetful = Steihaug::default();
+    forgetful.memory = 0;
+    warm_subproblem_allocates_nothing(forgetful, "Steihaug without memory");
+    warm_subproblem_allocates_nothing(TruncatedCg::default(), "TruncatedCg");
+    warm_subproblem_allocates_nothing(Gltr::default(), "Gltr");
+    let mut exact = Gltr::default();
+    exact.tolerance = Some(1e-10);
+    warm_subproblem_allocates_nothing(exact, "Gltr exact");
+    warm_subproblem_allocates_nothing(CubicLanczos::default(), "CubicLanczos");
+}
+
+#[test]
+fn first_solve_for_a_smaller_radius_allocates_nothing() {
+    let (b, g, x) = case(300);
+    let mut p = vec![0.0; 300];
+    let model = Model { value: 0.0, x: &x, gradient: &g, curvature: &b };
+    let (mut ball, mut krylov) = (Steihaug::default(), Gltr::default());
+    ball.prepare(&model).unwrap();
+    krylov.prepare(&model).unwrap();
+    ball.step(&model, 1e3, &mut p).unwrap();
+    krylov.step(&model, 1e3, &mut p).unwrap();
+    assert_eq!(allocations(|| assert!(ball.step(&model, 1.0, &mut p).unwrap().inner == 0)), 0);
+    assert_eq!(allocations(|| assert!(krylov.step(&model, 1.0, &mut p).unwrap().inner == 0)), 0);
+}

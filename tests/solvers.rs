@@ -1,0 +1,229 @@
+//! The named methods on the field's test sets, recomputed at the returned points. Run with `--nocapture` for the tables.
+
+mod common;
+
+use common::{Outcome, run};
+use curvkit::curvature::{Hessian, HessianProducts};
+use curvkit::second_order::methods;
+use curvkit::testbed::{TestProblem, problem};
+
+/// The 36 unconstrained instances: Moré, Garbow & Hillstrom (1981) and chained Rosenbrock.
+const UNCONSTRAINED: [&str; 35] = [
+    "rosenbrock",
+    "freudenstein_roth",
+    "powell_badly_scaled",
+    "brown_badly_scaled",
+    "beale",
+    "jennrich_sampson",
+    "helical_valley",
+    "bard",
+    "gaussian",
+    "meyer",
+    "gulf",
+    "box3d",
+    "powell_singular",
+    "wood",
+    "kowalik_osborne",
+    "brown_dennis",
+    "osborne1",
+    "biggs_exp6",
+    "osborne2",
+    "watson6",
+    "watson9",
+    "ext_rosenbrock_100",
+    "ext_powell_100",
+    "penalty1_10",
+    "penalty2_10",
+    "vardim_10",
+    "trigonometric_10",
+    "brown_almost_linear_10",
+    "disc_boundary_10",
+    "disc_integral_10",
+    "broyden_tridiag_10",
+    "broyden_tridiag_1000",
+    "broyden_band_10",
+    "chebyquad_8",
+    "chained_rosenbrock_100",
+];
+
+fn instance(name: &str) -> TestProblem {
+    match name {
+        "chained_rosenbrock_100" => problem("chained_rosenbrock", Some(100)),
+        "chained_rosenbrock_1000" => problem("chained_rosenbrock", Some(1000)),
+        _ => problem(name, None),
+    }
+    .unwrap()
+}
+
+fn row(name: &str, o: &Outcome) {
+    println!(
+        "{name:26} it {:5} f {:5} g {:5} H {:5} Hv {:6} fact {:6} |g| {:9.2e} f {:.9e} {:7.1} ms  {}",
+        o.iterations,
+        o.tally.cost,
+        o.tally.gradient,
+        o.tally.hessian,
+        o.tally.hessian_product,
+        o.tally.factorization,
+        o.gradient_norm,
+        o.cost,
+        o.seconds * 1e3,
+        o.stop
+    );
+}
+
+#[test]
+fn trust_region_exact_solves_all_36_unconstrained_problems_in_few_iterations() {
+    let mut iterations = Vec::new();
+    let mut failed = Vec::new();
+    for name in UNCONSTRAINED {
+        let p = instance(name);
+        let o = run(&p, &p.start, methods::trust_region_exact(), 10_000);
+        row(name, &o);
+        if !o.stationary() {
+            failed.push(name);
+        }
+        iterations.push(o.iterations);
+    }
+    let total: u64 = iterations.iter().sum();
+    let p = instance("chained_rosenbrock_1000");
+    let o = run(&p, &p.start, methods::trust_region_exact(), 10_000);
+    row("chained_rosenbrock_1000", &o);
+    if !o.stationary() {
+        failed.push("chained_rosenbrock_1000");
+    }
+    iterations.push(o.iterations);
+    iterations.sort_unstable();
+    let median = (iterations[17] + iterations[18]) as f64 / 2.0;
+    println!("solved {} of 36, {total} iterations without chained n = 1000, median {median}", 36 - failed.len());
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(total < 1500 && median <= 12.0, "{total} {median}");
+    let brown = instance("brown_badly_scaled");
+    assert!(run(&brown, &brown.start, methods::trust_region_exact(), 10_000).iterations <= 40);
+}
+
+#[test]
+fn trust_region_exact_on_19_problems_from_three_starts_finds_four_digits_in_50_of_57() {
+    let names = [
+        "rosenbrock",
+        "freudenstein_roth",
+        "powell_badly_scaled",
+        "brown_badly_scaled",
+        "beale",
+        "jennrich_sampson",
+        "helical_valley",
+        "bard",
+        "gaussian",
+        "meyer",
+        "gulf",
+        "box3d",
+        "powell_singular",
+        "wood",
+        "kowalik_osborne",
+        "brown_dennis",
+        "osborne1",
+        "biggs_exp6",
+        "osborne2",
+    ];
+    let mut solved = 0;
+    for name in names {
+        let p = instance(name);
+        for factor in [1.0, 10.0, 100.0] {
+            let mut solver = methods::trust_region_exact();
+            solver.report = false;
+            let o = run(&p, &p.start_scaled(factor), solver, 1000);
+            let best = p.minima[0];
+            let digits = if best == 0.0 { -o.cost.log10() } else { -((o.cost - best).abs() / best.abs()).log10() };
+            let ok = digits >= 4.0;
+            solved += u32::from(ok);
+            if !ok {
+                print!("x{factor:<4} digits {digits:5.1} ");
+                row(name, &o);
+            }
+        }
+    }
+    println!("solved {solved} of 57");
+    assert!(solved >= 50, "{solved}");
+}
+
+#[test]
+fn every_second_order_method_leaves_the_saddle_for_a_minimum() {
+    for name in ["saddle_origin", "saddle_ridge"] {
+        let p = problem(name, None).unwrap();
+        let check = |method: &str, o: Outcome| {
+            println!("{name} {method}: x {:?} f {} it {} escapes {} {}", o.x, o.cost, o.iterations, o.escapes, o.stop);
+            assert!((o.cost + 1.0).abs() < 1e-12 && o.gradient_norm <= 1e-7, "{name} {method}: {:?} {}", o.x, o.cost);
+        };
+        let s = &p.start;
+        check("newton", run(&p, s, methods::newton(), 500));
+        check("newton_cg", run(&p, s, methods::newton_cg(), 500));
+        check("trust_region_exact", run(&p, s, methods::trust_region_exact(), 500));
+        check("trust_region_steihaug", run(&p, s, methods::trust_region_steihaug(), 500));
+        check("trust_region_gltr", run(&p, s, methods::trust_region_gltr(), 500));
+        check("dogleg", run(&p, s, methods::dogleg(), 500));
+        check("cubic_regularization", run(&p, s, methods::cubic_regularization(), 500));
+        check("cubic_lanczos", run(&p, s, methods::cubic_lanczos(), 500));
+        check("saddle_free_newton", run(&p, s, methods::saddle_free_newton(), 500));
+        check("bfgs", run(&p, s, methods::bfgs().certified_by(HessianProducts), 500));
+        check("lbfgs", run(&p, s, methods::lbfgs().certified_by(HessianProducts), 500));
+        check("sr1", run(&p, s, methods::sr1().certified_by(Hessian), 500));
+    }
+}
+
+#[test]
+fn no_method_fails_on_the_ten_problems_with_an_absolute_gradient_test() {
+    let mut failed = Vec::new();
+    let names = [
+        "rosenbrock",
+        "beale",
+        "helical_valley",
+        "powell_singular",
+        "wood",
+        "brown_badly_scaled",
+        "watson6",
+        "chained_rosenbrock_10",
+        "chained_rosenbrock_100",
+        "chained_rosenbrock_1000",
+    ];
+    for name in names {
+        let p = if name == "chained_rosenbrock_10" { problem("chained_rosenbrock", Some(10)).unwrap() } else { instance(name) };
+        macro_rules! attempt {
+            ($($method:ident),*) => {$(
+                let mut solver = methods::$method();
+                solver.stopping.gtol_rel = 0.0;
+                let o = run(&p, &p.start, solver, 100_000);
+                row(&format!("{name} {}", stringify!($method)), &o);
+                if !(o.gradient_norm <= 1e-8 && o.stop.starts_with("gradient")) {
+                    failed.push(format!("{name} {}: {:e} {}", stringify!($method), o.gradient_norm, o.stop));
+                }
+            )*};
+        }
+        attempt!(
+            trust_region_exact,
+            trust_region_steihaug,
+            trust_region_gltr,
+            dogleg,
+            cubic_regularization,
+            newton,
+            newton_cg,
+            lbfgs
+        );
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn trust_region_iterations_stay_below_the_peers() {
+    let names = ["rosenbrock", "beale", "helical_valley", "powell_singular", "wood"];
+    for (name, (steihaug, exact)) in names.iter().zip([(25, 23), (8, 7), (16, 9), (21, 20), (54, 39)]) {
+        let p = instance(name);
+        let mut solver = methods::trust_region_steihaug();
+        solver.stopping.gtol_rel = 0.0;
+        let a = run(&p, &p.start, solver, 1000);
+        let mut solver = methods::trust_region_exact();
+        solver.stopping.gtol_rel = 0.0;
+        let b = run(&p, &p.start, solver, 1000);
+        println!("{name}: steihaug {} (bound {steihaug}), exact {} (bound {exact})", a.iterations, b.iterations);
+        assert!(a.iterations <= steihaug && b.iterations <= exact, "{name}");
+        assert!(a.gradient_norm <= 1e-8 && b.gradient_norm <= 1e-8);
+    }
+}
