@@ -142,6 +142,8 @@ fn bad_input_exits_with_two_and_says_what_where_expected_and_found() {
         (&["minimize", "--problem", "rosenbrock", "--start", "1,two"], &["start at character 2", "`two`", "^"]),
         (&["minimize", "--problem", "rosenbrock", "--n", "3"], &["`n`", "found 3"]),
         (&["minimize", "--problem", "rosenbrock", "--n", "0"], &["--n", "found 0"]),
+        (&["minimize", "--problem", "vardim", "--n", "1000000"], &["--n", "at most 5000", "found 1000000"]),
+        (&["minimize", "--problem", "extended_wood_100", "--n", "100000", "--solver", "bfgs"], &["bfgs", "at most 5000"]),
         (&["minimize", "--expr", "x^2 + * y"], &["expression at character 6", "^"]),
         (&["minimize", "--expr", "log(x)", "--start", "-1"], &["cost at the start is not finite"]),
         (&["minimize", "--expr", ""], &["expression"]),

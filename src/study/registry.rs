@@ -99,6 +99,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "Newton with a modified factorization and backtracking",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[NONMONOTONE, DECREASE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::newton();
@@ -111,6 +112,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "matrix-free Newton: truncated conjugate gradients and backtracking",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[NONMONOTONE, DECREASE, FORCING, EXPONENT, INNER, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::newton_cg();
@@ -125,6 +127,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "trust region, subproblem to rounding by factorizations (Moré–Sorensen)",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::trust_region_exact();
@@ -137,6 +140,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "matrix-free trust region: conjugate gradients up to the boundary",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, FORCING, EXPONENT, INNER, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::trust_region_steihaug();
@@ -151,6 +155,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "matrix-free trust region: Lanczos along the boundary (GLTR)",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::trust_region_gltr();
@@ -163,6 +168,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "trust region over Powell's dogleg",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::dogleg();
@@ -175,6 +181,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "adaptive cubic regularization, subproblem by factorizations",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[WEIGHT, ACCEPT, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::cubic_regularization();
@@ -187,6 +194,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "adaptive cubic regularization, matrix-free by Lanczos",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: false,
         keys: &[WEIGHT, ACCEPT, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::cubic_lanczos();
@@ -199,6 +207,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "Newton on the absolute Hessian, backtracking",
         family: Family::SecondOrder,
         max_iters: 1000,
+        dense: true,
         keys: &[FLOOR, NONMONOTONE, DECREASE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::saddle_free_newton();
@@ -212,6 +221,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "BFGS with the Hager–Zhang line search",
         family: Family::QuasiNewton,
         max_iters: 10_000,
+        dense: true,
         keys: &[CERTIFY, ESCAPE],
         build: |options, stopping| {
             let solver = methods::bfgs();
@@ -224,6 +234,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "L-BFGS with the Hager–Zhang line search",
         family: Family::QuasiNewton,
         max_iters: 10_000,
+        dense: false,
         keys: &[MEMORY, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let solver = methods::lbfgs();
@@ -237,6 +248,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "SR1 in a trust region",
         family: Family::QuasiNewton,
         max_iters: 10_000,
+        dense: true,
         keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let solver = methods::sr1();
@@ -251,6 +263,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "nonlinear conjugate gradients of Hager and Zhang with their line search",
         family: Family::FirstOrder,
         max_iters: 20_000,
+        dense: false,
         keys: &[RESTART],
         build: |options, stopping| conjugate_gradients(NonlinearCg::default(), options, stopping),
     },
@@ -259,6 +272,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "nonlinear conjugate gradients of Polak and Ribière with a strong Wolfe search",
         family: Family::FirstOrder,
         max_iters: 20_000,
+        dense: false,
         keys: &[RESTART],
         build: |options, stopping| conjugate_gradients(NonlinearCg::polak_ribiere(), options, stopping),
     },
@@ -267,6 +281,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "gradient descent with Barzilai–Borwein lengths and a non-monotone line search",
         family: Family::FirstOrder,
         max_iters: 20_000,
+        dense: false,
         keys: &[NONMONOTONE, DECREASE, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::gradient_descent();
@@ -279,6 +294,7 @@ pub const ENTRIES: &[Entry] = &[
         about: "gradient descent with a fixed step",
         family: Family::FirstOrder,
         max_iters: 20_000,
+        dense: false,
         keys: &[STEP, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut step = 1e-3;

@@ -154,6 +154,7 @@ impl Outcome {
 /// # Errors
 /// What [`Case::check`] reports, and options that do not fit the problem. A run that fails later is an outcome.
 pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
+    setup.check_size(case.dim())?;
     let (_, initial) = case.check()?;
     let trace = if settings.trace { traced(case, setup, settings)? } else { Vec::new() };
     let (mut result, mut seconds) = timed(case, setup, settings)?;

@@ -121,6 +121,8 @@ pub struct Entry {
     pub family: Family,
     /// Its default iteration limit.
     pub max_iters: u64,
+    /// Whether it stores matrices with `n²` entries whatever the problem's Hessian is.
+    pub dense: bool,
     /// Its options beside the common ones.
     pub keys: &'static [Key],
     /// Builds it.
@@ -216,6 +218,20 @@ impl Setup {
         }
         stopping.validate()?;
         (self.entry.build)(&self.options, stopping)
+    }
+
+    /// `Ok` if the solver can take `n` variables.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it would store matrices of more than 200 MB.
+    pub fn check_size(&self, n: usize) -> Result<()> {
+        if self.entry.dense && n > 5000 {
+            return Err(Error::Unsupported {
+                what: self.entry.name,
+                requirement: "at most 5000 variables: its matrices are dense",
+            });
+        }
+        Ok(())
     }
 
     /// The time limit among the options.

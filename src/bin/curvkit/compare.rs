@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::minimize::positive_seconds;
 use crate::output::{duration, say, say_json, warn};
 use crate::progress::bar;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use curvkit::study::{Case, Comparison, Settings, Setup, Total, report};
 use curvkit::{Error, testbed};
 use serde_json::Value;
@@ -97,6 +97,7 @@ fn cases(list: Option<&str>) -> Result<Vec<Case>, Failure> {
 fn table(totals: &[Total]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.style_mut().row_separator = LineStyle::none();
     table.set_header([
         "solver",
         "uses",

@@ -5,13 +5,15 @@ use crate::args::MinimizeArgs;
 use crate::failure::Failure;
 use crate::output::{duration, number, say, say_json, warn};
 use curvkit::counts::Tally;
-use curvkit::problem::{Expression, Function};
+use curvkit::problem::{Expression, Function, HessianMatrix};
 use curvkit::study::{Case, Outcome, Settings, Setup, Spec, run};
 use curvkit::{Error, testbed};
 use std::sync::Arc;
 
 /// The largest `--n`: beyond it even a few vectors do not fit.
 const LARGEST: usize = 10_000_000;
+/// The largest `--n` where matrices with `n²` entries are stored.
+const LARGEST_DENSE: usize = 5000;
 /// Entries of the answer that are shown.
 const SHOWN: usize = 12;
 
@@ -53,7 +55,13 @@ fn case(args: &MinimizeArgs) -> Result<(Case, Vec<String>), Failure> {
         let start = vec![1.0; expression.dim()];
         return Ok((Case { name: text.clone(), function: Arc::new(expression), start, minima: Vec::new() }, names));
     }
-    let problem = testbed::problem(args.problem.as_deref().unwrap_or_default(), args.n)?;
+    let name = args.problem.as_deref().unwrap_or_default();
+    if let Some(n) = args.n.filter(|n| *n > LARGEST_DENSE) {
+        let usual = testbed::problem(name, None)?;
+        let dense = matches!(usual.function.hessian(&usual.start)?, HessianMatrix::Dense(_));
+        Error::check_option(!dense, "--n", "at most 5000 for a problem with a dense Hessian", n)?;
+    }
+    let problem = testbed::problem(name, args.n)?;
     Ok((Case::from(&problem), Vec::new()))
 }
 
