@@ -45,8 +45,17 @@ impl Solver<Erased, State> for Shamanskii {
                 add_scaled(&x, 1.0, &p, &mut trial);
                 let actual = value - At { x: &trial, ..at }.cost()?;
                 let (predicted, slope, length) = (step.predicted, step.slope, step.length);
-                let numbers =
-                    Trial { size, predicted, actual, slope, trial_slope: None, length, x_norm: norm(&x), cost: value, rounding: 0.0 };
+                let numbers = Trial {
+                    size,
+                    predicted,
+                    actual,
+                    slope,
+                    trial_slope: None,
+                    length,
+                    x_norm: norm(&x),
+                    cost: value,
+                    rounding: 0.0,
+                };
                 match self.search.judge(&numbers) {
                     Verdict::Accept { .. } => break,
                     Verdict::Retry { size: next } => size = next,
@@ -72,7 +81,8 @@ fn main() -> Result<(), Error> {
         let problem = testbed::problem(name, None)?;
         let (subproblem, search) = (Factorized::default(), Armijo::default());
         let solver = Shamanskii { reuse: 2, curvature: Hessian, subproblem, search, counts: Counts::default() };
-        let run = Executor::new(problem.erased(), solver).configure(|s: State| s.param(problem.start.clone()).max_iters(200)).run()?;
+        let run =
+            Executor::new(problem.erased(), solver).configure(|s: State| s.param(problem.start.clone()).max_iters(200)).run()?;
         let tally = run.solver.as_ref().expect("the solver").counts.tally();
         println!("{name:24} {:>10} {:>9} {:>9} {:>12.3e}", run.state.iter, tally.gradient, tally.hessian, run.state.best_cost);
     }

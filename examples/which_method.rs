@@ -17,16 +17,18 @@ fn row(name: &str, iterations: u64, tally: Tally, verdict: &str, stop: &str) {
 }
 
 fn run<S: Solver<Erased, State>>(problem: &TestProblem, solver: S) -> Result<(u64, S), Error> {
-    let done = Executor::new(problem.erased(), solver)
-        .configure(|s: State| s.param(problem.start.clone()).max_iters(2000))
-        .run()?;
+    let done =
+        Executor::new(problem.erased(), solver).configure(|s: State| s.param(problem.start.clone()).max_iters(2000)).run()?;
     Ok((done.state.iter, done.solver.expect("the solver")))
 }
 
 fn main() -> Result<(), Error> {
     for name in ["rosenbrock", "brown_badly_scaled", "powell_singular", "saddle_origin"] {
         let problem = testbed::problem(name, None)?;
-        println!("{}\n  {:22} {:>5} {:>6} {:>6} {:>6} {:>6}  certificate   stop", problem.title, "method", "it", "f", "g", "H", "Hv");
+        println!(
+            "{}\n  {:22} {:>5} {:>6} {:>6} {:>6} {:>6}  certificate   stop",
+            problem.title, "method", "it", "f", "g", "H", "Hv"
+        );
         macro_rules! rows {
             ($($method:ident),*) => {$({
                 let (iterations, solver) = run(&problem, methods::$method())?;
@@ -35,7 +37,16 @@ fn main() -> Result<(), Error> {
                 row(stringify!($method), iterations, solver.tally(), &verdict, &stop);
             })*};
         }
-        rows!(newton, newton_cg, trust_region_exact, trust_region_gltr, cubic_regularization, saddle_free_newton, lbfgs, gradient_descent);
+        rows!(
+            newton,
+            newton_cg,
+            trust_region_exact,
+            trust_region_gltr,
+            cubic_regularization,
+            saddle_free_newton,
+            lbfgs,
+            gradient_descent
+        );
     }
     Ok(())
 }

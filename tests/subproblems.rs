@@ -355,6 +355,24 @@ fn repeated_sizes_in_any_order_give_what_fresh_solves_give() {
 }
 
 #[test]
+fn solvers_that_start_from_the_multiplier_of_another_model_are_as_exact() {
+    let mut rng = ChaCha8Rng::seed_from_u64(29);
+    for path in PATHS {
+        let (mut ball, mut cubic) = (ball_solver(path), cubic_solver(path));
+        for case in 0..1500 {
+            let n = rng.random_range(1..=8);
+            let (entries, g) = problem(&mut rng, n, SPECTRA[case % 8], GRADIENTS[case / 8 % 4]);
+            let b = operator(path, n, &entries);
+            let size = 10f64.powf(rng.random_range(-2.0..3.0));
+            let (s, _) = solve_ball(&mut ball, &*b, &g, size);
+            assert_trust_region_kkt(&*b, &g, size, &s, ball.multiplier(), TOLERANCE).unwrap();
+            let (s, _) = solve_cubic(&mut cubic, &*b, &g, 1.0 / size);
+            assert_cubic_kkt(&*b, &g, 1.0 / size, &s, cubic.multiplier(), TOLERANCE).unwrap();
+        }
+    }
+}
+
+#[test]
 fn relaxed_steps_stay_within_the_allowance_and_save_factorizations() {
     let mut rng = ChaCha8Rng::seed_from_u64(23);
     let (mut exact_count, mut relaxed_count) = (0, 0);

@@ -7,6 +7,9 @@
 //!
 //! Hestenes & Stiefel 1952; Steihaug, SIAM J. Numer. Anal. 20(3), 1983, Algorithm of §2 (ball and negative curvature).
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::kernels::{gram, next_direction, step_and_residual};
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;

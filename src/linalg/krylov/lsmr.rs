@@ -295,10 +295,10 @@ impl Lsmr {
             let back = theta_bar * rho / (rho_old * rho_bar_old);
             let forward = theta / rho;
             let along = zeta / (rho * rho_bar);
-            for i in 0..n {
-                self.h_bar[i] = self.h[i] - back * self.h_bar[i];
-                x[i] += along * self.h_bar[i];
-                self.h[i] = self.v[i] - forward * self.h[i];
+            for (((x, h_bar), h), v) in x.iter_mut().zip(&mut self.h_bar).zip(&mut self.h).zip(&self.v) {
+                *h_bar = *h - back * *h_bar;
+                *x += along * *h_bar;
+                *h = v - forward * *h;
             }
             // Estimates and tests of §4 and §5.
             report.residual = residual.update((c_damp, s_damp), (c, s), theta_bar, rho_bar, zeta);

@@ -4,6 +4,9 @@
 //! Diagonal `d` has `k` entries, off-diagonal `e` at least `k − 1`; `e[i]` couples `i` and `i + 1` and may be zero.
 //! Barth, Martin & Wilkinson 1967 (Sturm counts); Golub & Van Loan 2013, §8.4.
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 /// `max_i |d_i| + |e_{i−1}| + |e_i|`, which bounds every eigenvalue in modulus.
 pub(crate) fn norm_bound(d: &[f64], e: &[f64]) -> f64 {
     let k = d.len();

@@ -100,6 +100,7 @@ pub fn write_dense(operator: &dyn SymmetricOperator, out: &mut [f64]) -> Result<
         }
         Form::Rows(rows) => {
             for (j, row) in rows.iter().enumerate() {
+                Error::check_len("matrix row", n, row.len())?;
                 out[j * n..(j + 1) * n].copy_from_slice(row);
             }
         }
@@ -134,7 +135,7 @@ pub fn write_dense(operator: &dyn SymmetricOperator, out: &mut [f64]) -> Result<
 pub fn write_diagonal(operator: &dyn SymmetricOperator, out: &mut [f64]) -> bool {
     match operator.form() {
         Form::Dense(m) => out.iter_mut().enumerate().for_each(|(i, o)| *o = m[(i, i)]),
-        Form::Rows(rows) => out.iter_mut().enumerate().for_each(|(i, o)| *o = rows[i][i]),
+        Form::Rows(rows) => out.iter_mut().zip(rows).enumerate().for_each(|(i, (o, row))| *o = row.get(i).copied().unwrap_or(f64::NAN)),
         Form::Diagonal(d) => out.copy_from_slice(d),
         Form::ScaledIdentity(c) => out.fill(c),
         Form::Sparse(m) => {

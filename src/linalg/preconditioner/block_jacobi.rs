@@ -1,5 +1,8 @@
 //! Block-diagonal scaling: Cholesky factors of consecutive diagonal blocks.
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::{Preconditioner, for_column};
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;

@@ -5,6 +5,9 @@
 //!
 //! Meijerink & van der Vorst 1977; Manteuffel 1980 (the shift); Lin & Moré, SIAM J. Sci. Comput. 21(1), 1999, §4.
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::{Preconditioner, for_column};
 use crate::error::{Error, Result};
 use crate::linalg::{Form, SymmetricOperator};

@@ -3,6 +3,9 @@
 //! Nocedal, Math. Comp. 35, 1980 (two-loop recursion); Morales & Nocedal, SIAM J. Optim. 10(4), 2000 (its use as a
 //! preconditioner).
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::Preconditioner;
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;

@@ -219,7 +219,7 @@ impl Shifted {
             if miss.abs() <= relaxed.max(0.1 * tolerance).max(4.0 * f64::EPSILON) * goal {
                 return (lambda, relaxed == 0.0);
             }
-            let next = point.bound(wanted);
+            let next = point.bound(wanted).max(0.0);
             if miss > 0.0 {
                 bracket.low = bracket.low.max(lambda);
                 let tight = next - lambda <= 1e-8 * size || bracket.high - lambda <= 1e-8 * size;

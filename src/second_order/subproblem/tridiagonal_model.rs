@@ -7,6 +7,9 @@
 //!
 //! Gould, Lucidi, Roma & Toint, SIAM J. Optim. 9(2), 1999, §5; Cartis, Gould & Toint, Math. Program. 127, 2011, §6.1.
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use crate::linalg::krylov::tridiagonal::{Factor, eigenvalue, lowest_vector, norm_bound};
 
 /// Ratios beyond this are decided by one side alone to full precision.

@@ -6,6 +6,9 @@
 //!
 //! Dembo & Steihaug, Math. Program. 26, 1983; Nocedal & Wright 2006, Algorithm 7.1.
 
+// Negated comparisons are meant: a NaN must fail the test.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::{Forcing, Model, Step, Subproblem};
 use crate::error::{Error, Result};
 use crate::linalg::krylov::{Cg, CgEnd, CgLimits};

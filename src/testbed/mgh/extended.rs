@@ -150,8 +150,8 @@ impl ResidualFunction for Penalty2 {
             let (first, second) = (root / 10.0, root / 100.0);
             terms.local(root * (e + before - y), [i - 1, i], [first * before, first * e], &[second * before, 0.0, second * e]);
         }
-        for i in 1..n {
-            let e = (x[i] / 10.0).exp();
+        for (i, xi) in x.iter().enumerate().skip(1) {
+            let e = (xi / 10.0).exp();
             terms.local(root * (e - (-0.1_f64).exp()), [i], [root * e / 10.0], &[root * e / 100.0]);
         }
         let weight = |j: usize| (n - j) as f64;
