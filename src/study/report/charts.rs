@@ -80,7 +80,7 @@ fn share(label: &str) -> Axis {
 fn performance(comparison: &Comparison, measure: Measure, name: &str, unit: &str) -> Result<Figure> {
     let profiles = comparison.performance(measure);
     let corners = profiles.iter().flat_map(|p| p.corners.iter().map(|c| c.0));
-    let x = Axis::around(format!("ratio to the best solver ({unit})"), Scale::Log, corners, (1.0, 1e4));
+    let x = Axis::around(format!("ratio to the best solver ({unit})"), Scale::Log, corners, (1.0, 1e2));
     let lines = profile_lines(comparison, &profiles, x.range.1);
     let title = format!("Performance profile by {unit}");
     Figure::new(name.into(), &Chart { title, x, y: share("share of problems solved within the ratio"), lines })
