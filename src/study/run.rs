@@ -285,3 +285,46 @@ fn ending(stop: Option<&Stop>, state: &VecState, settings: &Settings, setup: &Se
         other => of("other", None, None, other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::names;
+    use crate::testbed::problem;
+
+    /// The solvers' own counters against the calls that the problem itself saw.
+    #[test]
+    fn counts_of_every_solver_are_those_the_problem_saw() {
+        let settings = Settings { seconds: 20.0, max_iters: Some(40), repeats: 1, trace: true };
+        for name in ["rosenbrock", "wood", "saddle_origin"] {
+            let case = Case::from(&problem(name, None).unwrap());
+            for solver in names() {
+                let outcome = run(&case, &Setup::parse(solver).unwrap(), &settings).unwrap();
+                let seen = outcome.trace.last().unwrap().counts;
+                let own = Tally { factorization: 0, inner: 0, ..outcome.counts };
+                assert_eq!(own, seen, "{solver} on {name}");
+                assert_eq!(outcome.trace.last().unwrap().iteration, outcome.iterations, "{solver} on {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn solved_is_decided_by_the_problem_and_not_by_the_solver() {
+        let case = Case::from(&problem("rosenbrock", None).unwrap());
+        let lax = Setup::parse("trust_region_exact:gtol=1e-1").unwrap();
+        let outcome = run(&case, &lax, &Settings::default()).unwrap();
+        assert!(outcome.converged && !outcome.solved);
+        assert_eq!(outcome.at_known_minimum, Some(outcome.cost <= 1e-4));
+    }
+
+    #[test]
+    fn a_start_that_cannot_be_evaluated_is_an_error() {
+        let mut case = Case::from(&problem("rosenbrock", None).unwrap());
+        let setup = Setup::parse("newton").unwrap();
+        case.start[1] = f64::NAN;
+        let error = run(&case, &setup, &Settings::default()).unwrap_err();
+        assert!(matches!(error, Error::NonFinite { what: "start", index: Some(1) }));
+        case.start.pop();
+        assert!(matches!(run(&case, &setup, &Settings::default()).unwrap_err(), Error::Dimension { expected: 2, found: 1, .. }));
+    }
+}
