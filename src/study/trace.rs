@@ -81,11 +81,10 @@ impl Recorder {
         // Long runs are thinned to one point per two percent; the last one is always there.
         if points.len() > DENSE
             && let [.., before, last] = points.as_mut_slice()
+            && (last.iteration as f64) < 1.02 * before.iteration as f64
         {
-            if (last.iteration as f64) < 1.02 * before.iteration as f64 {
-                *last = point;
-                return;
-            }
+            *last = point;
+            return;
         }
         points.push(point);
     }
