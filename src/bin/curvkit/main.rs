@@ -1,1 +1,38 @@
-fn main() {}
+//! The command line: problems and solvers by name, results on stdout, progress and warnings on stderr.
+
+mod args;
+mod compare;
+mod failure;
+mod list;
+mod minimize;
+mod output;
+mod progress;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// What a command that ran says of its result.
+pub enum Done {
+    /// Exit code 0.
+    Success,
+    /// It ran but did not converge: exit code 1.
+    NotConverged,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::List(args) => list::list(args),
+        Command::Minimize(args) => minimize::minimize(args),
+        Command::Compare(args) => compare::compare(args),
+    };
+    match result {
+        Ok(Done::Success) => ExitCode::SUCCESS,
+        Ok(Done::NotConverged) => ExitCode::from(1),
+        Err(failure) => {
+            output::warn(&failure.to_string());
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Commands and their flags.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Second-order optimization: minimize a function, or compare solvers on test problems.
+///
+/// Exit code 0: converged or done; 1: ran but did not converge; 2: bad input.
+#[derive(Debug, Parser)]
+#[command(name = "curvkit", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the names of problems and solvers.
+    List(ListArgs),
+    /// Minimize a test problem or an expression.
+    Minimize(MinimizeArgs),
+    /// Run solvers on problems and write a report.
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Category {
+    Problems,
+    Solvers,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// What to list; everything if left out.
+    pub category: Option<Category>,
+    /// Write one JSON document to stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["problem", "expr"])))]
+pub struct MinimizeArgs {
+    /// A test problem (`curvkit list problems`).
+    #[arg(long, value_name = "NAME")]
+    pub problem: Option<String>,
+    /// Number of variables of a test problem that comes in any size.
+    #[arg(long, value_name = "N", conflicts_with = "expr")]
+    pub n: Option<usize>,
+    /// A function as text, such as "(1-x)^2 + 100*(y-x^2)^2"; its variables in alphabetical order.
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub expr: Option<String>,
+    /// Where to start; the problem's own start, or 1 in every variable of an expression.
+    #[arg(long, value_name = "V1,V2,…", allow_hyphen_values = true)]
+    pub start: Option<String>,
+    /// The solver with its options (`curvkit list solvers`).
+    #[arg(long, value_name = "NAME[:KEY=VALUE,…]", default_value = "trust_region_exact")]
+    pub solver: String,
+    /// Bound of the gradient test, absolute and relative to the start [default: 1e-8].
+    #[arg(long, value_name = "G", allow_hyphen_values = true)]
+    pub gtol: Option<String>,
+    /// Iteration limit instead of the solver's own.
+    #[arg(long, value_name = "N")]
+    pub max_iters: Option<u64>,
+    /// Time limit.
+    #[arg(long, value_name = "S", default_value_t = 600.0, allow_hyphen_values = true)]
+    pub seconds: f64,
+    /// Write one JSON document to stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Problems, or `all`; the default set has more than twenty, from two variables to a hundred.
+    #[arg(long, value_name = "A,B,…")]
+    pub problems: Option<String>,
+    /// Solvers with options, or `all`.
+    #[arg(long, value_name = "A[:KEY=VALUE,…],B,…", default_value = "all")]
+    pub solvers: String,
+    /// Directory of the report.
+    #[arg(long, value_name = "DIR", default_value = "curvkit-report")]
+    pub out: PathBuf,
+    /// Time limit of each run.
+    #[arg(long, value_name = "S", default_value_t = 0.5, allow_hyphen_values = true)]
+    pub seconds: f64,
+    /// Write one JSON document to stdout.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,77 @@
+//! `curvkit list`.
+
+use crate::args::{Category, ListArgs};
+use crate::failure::Failure;
+use crate::output::{number, say, say_json};
+use crate::{Done, compare};
+use comfy_table::{Table, presets};
+use curvkit::study::{COMMON, ENTRIES, Key};
+use curvkit::testbed::{self, TestProblem};
+use serde_json::{Value, json};
+
+/// Lists problems, solvers or both.
+pub fn list(args: &ListArgs) -> Result<Done, Failure> {
+    let wants = |category| args.category.is_none_or(|c| c == category);
+    let problems = if wants(Category::Problems) { Some(testbed::all()?) } else { None };
+    if args.json {
+        let mut document = serde_json::Map::new();
+        if let Some(problems) = &problems {
+            document.insert("problems".into(), problems.iter().map(problem_json).collect());
+        }
+        if wants(Category::Solvers) {
+            document.insert("solvers".into(), solvers_json());
+            document.insert("common_options".into(), COMMON.iter().map(key_json).collect());
+        }
+        say_json(&Value::Object(document));
+        return Ok(Done::Success);
+    }
+    if let Some(problems) = &problems {
+        say_problems(problems);
+    }
+    if wants(Category::Solvers) {
+        say_solvers();
+    }
+    Ok(Done::Success)
+}
+
+fn say_problems(problems: &[TestProblem]) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["PROBLEM", "N", "LOWEST f", "DEFAULT", "TITLE"]);
+    for p in problems {
+        let chosen = if compare::DEFAULT_PROBLEMS.contains(&p.name.as_str()) { "yes" } else { "" };
+        let lowest = p.minima.first().map_or(String::new(), |m| number(*m));
+        table.add_row([p.name.as_str(), &p.dim().to_string(), &lowest, chosen, &p.title]);
+    }
+    say(&table.trim_fmt());
+    say("\nDEFAULT: part of `curvkit compare` without --problems.\n");
+}
+
+fn say_solvers() {
+    for entry in ENTRIES {
+        say(&format!("{:24} {} [{}; at most {} iterations]", entry.name, entry.about, entry.family.label(), entry.max_iters));
+        entry.keys.iter().for_each(say_key);
+    }
+    say("\nOptions of every solver, as NAME:key=value,key=value:");
+    COMMON.iter().for_each(say_key);
+}
+
+fn say_key(key: &Key) {
+    say(&format!("    {:20} {}: {}", key.name, key.about, key.kind.requirement()));
+}
+
+fn problem_json(p: &TestProblem) -> Value {
+    json!({ "name": p.name, "title": p.title, "n": p.dim(), "start": p.start, "minima": p.minima, "condition": p.condition })
+}
+
+fn key_json(key: &Key) -> Value {
+    json!({ "name": key.name, "about": key.about, "value": key.kind.requirement() })
+}
+
+fn solvers_json() -> Value {
+    let one = |e: &curvkit::study::Entry| {
+        json!({ "name": e.name, "about": e.about, "family": e.family, "max_iters": e.max_iters,
+                "options": e.keys.iter().map(key_json).collect::<Vec<_>>() })
+    };
+    ENTRIES.iter().map(one).collect()
+}

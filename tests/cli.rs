@@ -1,0 +1,246 @@
+//! The command line: every documented command, its JSON, its exit codes, and bad input of every kind.
+#![cfg(feature = "cli")]
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn curvkit(args: &[&str]) -> Ran {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let output = cargo_bin_cmd!("curvkit").args(args).current_dir(directory).output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn json(args: &[&str], code: i32) -> Value {
+    let ran = curvkit(args);
+    assert_eq!(ran.code, code, "{args:?}: {}", ran.err);
+    serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{}", ran.out))
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&path);
+    path
+}
+
+#[test]
+fn list_shows_problems_and_solvers_as_text_and_as_json() {
+    let both = curvkit(&["list"]);
+    assert_eq!((both.code, both.err.as_str()), (0, ""));
+    assert!(both.out.contains("rosenbrock") && both.out.contains("trust_region_exact"));
+    let problems = curvkit(&["list", "problems"]);
+    assert!(problems.out.contains("rosenbrock") && !problems.out.contains("trust_region_exact"));
+    let solvers = curvkit(&["list", "solvers"]);
+    assert!(!solvers.out.contains("powell_badly_scaled") && solvers.out.contains("memory"));
+    let document = json(&["list", "--json"], 0);
+    assert!(document["solvers"].as_array().unwrap().len() >= 12);
+    assert!(document["problems"].as_array().unwrap().len() >= 20);
+}
+
+#[test]
+fn minimize_a_test_problem_reports_the_documented_fields() {
+    let run = json(&["minimize", "--problem", "rosenbrock", "--json"], 0);
+    for field in
+        ["problem", "solver", "converged", "stop", "x", "cost", "gradient_norm", "iterations", "counts", "seconds", "certificate"]
+    {
+        assert!(!run[field].is_null(), "{field} is missing: {run}");
+    }
+    assert_eq!((&run["problem"], &run["converged"]), (&"rosenbrock".into(), &true.into()));
+    assert_eq!(run["stop"]["reason"], "gradient");
+    assert!(run["stop"]["value"].as_f64().unwrap() <= run["stop"]["bound"].as_f64().unwrap());
+    for entry in run["x"].as_array().unwrap() {
+        assert!((entry.as_f64().unwrap() - 1.0).abs() < 1e-6, "{run}");
+    }
+    assert!(run["counts"]["cost_count"].as_u64().unwrap() > 5);
+    // The Hessian at (1, 1) is [[802, −400], [−400, 200]].
+    let (low, high) = (501.0 - 250_601f64.sqrt(), 501.0 + 250_601f64.sqrt());
+    let certificate = &run["certificate"];
+    assert_eq!(certificate["verdict"], "minimum");
+    assert!((certificate["smallest_curvature"].as_f64().unwrap() / low - 1.0).abs() < 1e-3);
+    assert!((certificate["largest_curvature"].as_f64().unwrap() / high - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn minimize_as_text_shows_stop_point_and_certificate() {
+    let ran = curvkit(&["minimize", "--expr", "(a - 3)^2 + 2*(b + 1)^2", "--start", "-5,7", "--solver", "newton"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    for part in ["gradient test met", "a = 3", "b = -1", "minimum, curvature from 2 to 4", "condition number 2"] {
+        assert!(ran.out.contains(part), "`{part}` in\n{}", ran.out);
+    }
+}
+
+#[test]
+fn every_solver_minimizes_a_quadratic_given_as_text() {
+    let solvers = json(&["list", "solvers", "--json"], 0);
+    for solver in solvers["solvers"].as_array().unwrap() {
+        let name = solver["name"].as_str().unwrap();
+        let run = json(&["minimize", "--expr", "2*(x-1)^2 + (y+2)^2 + x*y", "--solver", name, "--json"], 0);
+        // ∇f = 0 means 4x + y = 4 and x + 2y = −4.
+        let x: Vec<f64> = run["x"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert!((x[0] - 12.0 / 7.0).abs() < 1e-6 && (x[1] + 20.0 / 7.0).abs() < 1e-6, "{name}: {x:?}");
+        assert_eq!(run["solved"], true, "{name}");
+    }
+}
+
+#[test]
+fn minimize_from_a_saddle_finds_a_minimum() {
+    for start in ["0,0", "1,0"] {
+        for solver in ["trust_region_exact", "newton", "newton_cg", "lbfgs", "bfgs"] {
+            let run = json(&["minimize", "--expr", "x^2 - y^2 + y^4/4", "--start", start, "--solver", solver, "--json"], 0);
+            assert!((run["cost"].as_f64().unwrap() + 1.0).abs() < 1e-9, "{solver} from {start}: {run}");
+            assert_eq!(run["certificate"]["verdict"], "minimum", "{solver} from {start}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_does_not_converge_exits_with_one() {
+    let run = json(&["minimize", "--problem", "rosenbrock", "--max-iters", "2", "--json"], 1);
+    assert_eq!((&run["converged"], &run["stop"]["reason"]), (&false.into(), &"max_iters".into()));
+    assert_eq!((&run["stop"]["bound"], &run["iterations"]), (&2.0.into(), &2.into()));
+    let unbounded = json(&["minimize", "--expr", "-x^2", "--json"], 1);
+    assert_eq!(unbounded["converged"], false);
+}
+
+#[test]
+fn gtol_and_solver_options_are_obeyed() {
+    let loose = json(&["minimize", "--problem", "rosenbrock", "--solver", "lbfgs:memory=3", "--gtol", "1e-2", "--json"], 0);
+    let tight = json(&["minimize", "--problem", "rosenbrock", "--solver", "lbfgs:memory=3,gtol=1e-11", "--json"], 0);
+    assert!(loose["iterations"].as_u64() < tight["iterations"].as_u64());
+    assert_eq!(loose["solver"], "lbfgs:memory=3,gtol=1e-2");
+    assert_eq!(loose["solved"], false, "a bound of 1e-2 is not the bound that counts as solved");
+}
+
+#[test]
+fn bad_input_exits_with_two_and_says_what_where_expected_and_found() {
+    let long = "x+".repeat(5000);
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["minimize", "--problem", "rosenbrok"], &["unknown problem `rosenbrok`", "`rosenbrock`"]),
+        (&["minimize", "--problem", ""], &["unknown problem"]),
+        (&["minimize", "--problem", "rosenbrock", "--solver", "newtn"], &["unknown solver `newtn`", "`newton`"]),
+        (&["minimize", "--problem", "rosenbrock", "--solver", "qqqqqqqq"], &["curvkit list solvers"]),
+        (&["minimize", "--problem", "rosenbrock", "--solver", "lbfgs:memry=3"], &["lbfgs:memry", "`memory`"]),
+        (&["minimize", "--problem", "rosenbrock", "--solver", "lbfgs:memory=0"], &["from 1 to 1000", "found 0"]),
+        (&["minimize", "--problem", "rosenbrock", "--solver", "lbfgs:memory"], &["character 6", "key=value"]),
+        (&["minimize", "--problem", "rosenbrock", "--solver", "trust_region_exact:radius=-1"], &["above 0", "found -1"]),
+        (&["minimize", "--problem", "rosenbrock", "--gtol", "-1"], &["gtol", "found -1"]),
+        (&["minimize", "--problem", "rosenbrock", "--gtol", "NaN"], &["gtol", "found NaN"]),
+        (&["minimize", "--problem", "rosenbrock", "--seconds", "0"], &["--seconds", "found 0"]),
+        (&["minimize", "--problem", "rosenbrock", "--start", "1,2,3"], &["start", "expected length 2, found 3"]),
+        (&["minimize", "--problem", "rosenbrock", "--start", "NaN,1"], &["start is not finite (entry 0)"]),
+        (&["minimize", "--problem", "rosenbrock", "--start", "1,inf"], &["start is not finite (entry 1)"]),
+        (&["minimize", "--problem", "rosenbrock", "--start", "1,two"], &["start at character 2", "`two`", "^"]),
+        (&["minimize", "--problem", "rosenbrock", "--n", "3"], &["`n`", "found 3"]),
+        (&["minimize", "--problem", "rosenbrock", "--n", "0"], &["--n", "found 0"]),
+        (&["minimize", "--problem", "vardim", "--n", "1000000"], &["--n", "at most 5000", "found 1000000"]),
+        (&["minimize", "--problem", "extended_wood_100", "--n", "100000", "--solver", "bfgs"], &["bfgs", "at most 5000"]),
+        (&["minimize", "--expr", "x^2 + * y"], &["expression at character 6", "^"]),
+        (&["minimize", "--expr", "log(x)", "--start", "-1"], &["cost at the start is not finite"]),
+        (&["minimize", "--expr", ""], &["expression"]),
+        (&["minimize", "--expr", &long], &["expression"]),
+        (&["minimize"], &["--problem"]),
+        (&["minimize", "--problem", "a", "--expr", "x"], &["--expr"]),
+        (&["compare", "--problems", "rosenbrock,rosenbrok"], &["unknown problem `rosenbrok`"]),
+        (&["compare", "--problems", ""], &["unknown problem"]),
+        (&["compare", "--problems", "rosenbrock", "--solvers", "newton,,bfgs"], &["character 7", "name is missing"]),
+        (&["compare", "--problems", "rosenbrock", "--solvers", "newton:gtol=x"], &["newton:gtol", "found x"]),
+        (&["compare", "--problems", "rosenbrock", "--out", "/dev/null/nowhere"], &["/dev/null/nowhere"]),
+        (&["list", "dragons"], &["dragons"]),
+        (&["fly"], &["fly"]),
+    ];
+    for (args, parts) in cases {
+        let ran = curvkit(args);
+        assert_eq!(ran.code, 2, "{args:?}: {}{}", ran.out, ran.err);
+        assert_eq!(ran.out, "", "{args:?}: nothing belongs on stdout");
+        for part in *parts {
+            assert!(ran.err.contains(part), "`{part}` in {args:?}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn messages_about_bad_input_are_one_line_and_a_caret_stands_under_the_place() {
+    assert_eq!(curvkit(&["minimize", "--problem", "rosen\nbrock"]).err.lines().count(), 1);
+    let ran = curvkit(&["minimize", "--expr", "x^2 + * y"]);
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ran.err);
+    assert_eq!(lines[1].chars().nth(lines[2].find('^').unwrap()), Some('*'));
+}
+
+#[test]
+fn compare_writes_the_whole_report() {
+    let out = fresh("report");
+    let ran = curvkit(&[
+        "compare",
+        "--problems",
+        "rosenbrock,beale,wood",
+        "--solvers",
+        "trust_region_exact,lbfgs:memory=5,gradient_descent",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for part in ["trust_region_exact", "lbfgs:memory=5", "gradient_descent", "3/3", "index.html"] {
+        assert!(ran.out.contains(part), "`{part}` in\n{}", ran.out);
+    }
+    for file in ["index.html", "summary.csv", "runs.csv", "traces.csv", "report.json"] {
+        assert!(out.join(file).metadata().unwrap().len() > 100, "{file}");
+    }
+    let charts = ["performance_work", "performance_time", "data_1e-1", "data_1e-3", "data_1e-5", "data_1e-7", "convergence_wood"];
+    for chart in charts {
+        let svg = std::fs::read_to_string(out.join("charts").join(format!("{chart}.svg"))).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("lbfgs:memory=5") && !svg.contains("NaN"), "{chart}");
+    }
+    let page = std::fs::read_to_string(out.join("index.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2 + 4 + 3);
+    assert!(!page.contains("src=") && !page.contains("href="), "the page loads nothing");
+    let rows = csv::Reader::from_path(out.join("runs.csv")).unwrap().records().count();
+    assert_eq!(rows, 9);
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["runs"].as_array().unwrap().len(), 9);
+}
+
+#[test]
+fn compare_json_is_one_document_whose_totals_add_up() {
+    let out = fresh("json-report");
+    let report = json(
+        &[
+            "compare",
+            "--problems",
+            "rosenbrock,beale",
+            "--solvers",
+            "newton,nonlinear_cg_hz",
+            "--json",
+            "--out",
+            out.to_str().unwrap(),
+        ],
+        0,
+    );
+    assert_eq!(report["totals"].as_array().unwrap().len(), 2);
+    for (s, total) in report["totals"].as_array().unwrap().iter().enumerate() {
+        let runs: Vec<&Value> = report["runs"].as_array().unwrap().iter().skip(s).step_by(2).collect();
+        let sum = |field: &str| runs.iter().map(|r| r["counts"][field].as_u64().unwrap()).sum::<u64>();
+        for field in ["cost_count", "gradient_count", "hessian_count", "hessian_product_count"] {
+            assert_eq!(total["counts"][field].as_u64().unwrap(), sum(field), "{field}");
+        }
+        assert_eq!(total["solved"], 2, "{total}");
+    }
+}
+
+#[test]
+fn compare_goes_to_its_documented_directory_by_default() {
+    let out = fresh("curvkit-report");
+    let ran = curvkit(&["compare", "--problems", "beale", "--solvers", "newton"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(out.join("index.html").is_file());
+}
