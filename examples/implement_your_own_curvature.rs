@@ -43,7 +43,7 @@ fn main() -> std::result::Result<(), Error> {
         let run = Executor::new(problem.erased(), solver)
             .configure(|s: IterState<Vec<f64>, Vec<f64>, (), (), (), f64>| s.param(problem.start.clone()).max_iters(300))
             .run()?;
-        let solver = run.solver.as_ref().expect("the solver");
+        let solver = &run.solver;
         let (tally, norm) = (solver.tally(), solver.gradient_norm());
         println!("{probes:>7} {:>10} {:>9} {:>12.3e} {norm:>10.1e}", run.state.iter, tally.hessian_product, run.state.best_cost);
     }

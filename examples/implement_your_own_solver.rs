@@ -1,7 +1,7 @@
 //! How do I write an argmin solver of my own from curvkit's parts? A curvature, a subproblem and a line search in a
 //! dozen lines: here a Newton method that reuses one factorization for several steps (Shamanskii 1967).
 
-use argmin::core::{Error, Executor, IterState, KV, Problem, Solver, TerminationReason, TerminationStatus};
+use argmin::core::{Error, Executor, IterState, KV, Problem, Solver, State, TerminationReason, TerminationStatus};
 use curvkit::counts::Counts;
 use curvkit::curvature::{Curvature, Hessian};
 use curvkit::linalg::vector::{add_scaled, norm, norm_inf};
@@ -10,7 +10,7 @@ use curvkit::second_order::globalization::{Armijo, Globalization, Trial, Verdict
 use curvkit::second_order::subproblem::{Factorized, Model, Subproblem};
 use curvkit::testbed;
 
-type State = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+type Vectors = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 
 /// Newton's method whose Hessian is renewed only every `reuse` steps.
 struct Shamanskii {
@@ -21,12 +21,12 @@ struct Shamanskii {
     counts: Counts,
 }
 
-impl Solver<Erased, State> for Shamanskii {
+impl Solver<Erased, Vectors> for Shamanskii {
     fn name(&self) -> &str {
         "Shamanskii"
     }
 
-    fn next_iter(&mut self, problem: &mut Problem<Erased>, mut state: State) -> Result<(State, Option<KV>), Error> {
+    fn next_iter(&mut self, problem: &mut Problem<Erased>, mut state: Vectors) -> Result<(Vectors, Option<KV>), Error> {
         let problem = problem.problem.as_ref().expect("a problem");
         let mut x = state.take_param().expect("a start");
         // One operator and one factorization …
@@ -81,9 +81,10 @@ fn main() -> Result<(), Error> {
         let problem = testbed::problem(name, None)?;
         let (subproblem, search) = (Factorized::default(), Armijo::default());
         let solver = Shamanskii { reuse: 2, curvature: Hessian, subproblem, search, counts: Counts::default() };
-        let run =
-            Executor::new(problem.erased(), solver).configure(|s: State| s.param(problem.start.clone()).max_iters(200)).run()?;
-        let tally = run.solver.as_ref().expect("the solver").counts.tally();
+        let run = Executor::new(problem.erased(), solver)
+            .configure(|s: Vectors| s.param(problem.start.clone()).max_iters(200))
+            .run()?;
+        let tally = run.solver.counts.tally();
         println!("{name:24} {:>10} {:>9} {:>9} {:>12.3e}", run.state.iter, tally.gradient, tally.hessian, run.state.best_cost);
     }
     Ok(())

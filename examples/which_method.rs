@@ -19,7 +19,7 @@ fn row(name: &str, iterations: u64, tally: Tally, verdict: &str, stop: &str) {
 fn run<S: Solver<Erased, State>>(problem: &TestProblem, solver: S) -> Result<(u64, S), Error> {
     let done =
         Executor::new(problem.erased(), solver).configure(|s: State| s.param(problem.start.clone()).max_iters(2000)).run()?;
-    Ok((done.state.iter, done.solver.expect("the solver")))
+    Ok((done.state.iter, done.solver))
 }
 
 fn main() -> Result<(), Error> {

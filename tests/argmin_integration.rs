@@ -79,7 +79,7 @@ fn gradient_test_ends_the_run_with_its_value_and_counts_agree_with_argmins() {
     let result =
         Executor::new(Rosenbrock, methods::trust_region_exact()).configure(|s| s.param(start()).counting(true)).run().unwrap();
     assert_eq!(result.state().get_termination_reason(), Some(&TerminationReason::SolverConverged));
-    let solver = result.solver.as_ref().unwrap();
+    let solver = &result.solver;
     let Some(Stop::Gradient { norm, bound }) = solver.stop() else { panic!("{:?}", solver.stop()) };
     assert!(norm <= bound);
     let total = solver.tally().plus(&solver.certificate_tally());
@@ -129,8 +129,9 @@ where
         }
     };
     let whole = run(make(), 12, None);
-    let folder = std::env::temp_dir().join(format!("curvkit-resume-{}-{name}", std::process::id()));
-    let checkpoint = || FileCheckpoint::new(&folder, name, CheckpointingFrequency::Always);
+    let folder =
+        std::env::temp_dir().join(format!("curvkit-resume-{}-{name}", std::process::id())).to_string_lossy().into_owned();
+    let checkpoint = || FileCheckpoint::new(folder.as_str(), name, CheckpointingFrequency::Always);
     run(make(), 5, Some(checkpoint()));
     // argmin restores the old limit with the state: write the checkpoint back with the new one.
     let (solver, state): (S, IterState<Vec<f64>, Vec<f64>, (), (), (), f64>) = checkpoint().load().unwrap().unwrap();
@@ -166,7 +167,7 @@ fn max_iterations_end_cleanly_with_the_best_point_kept() {
     let result = Executor::new(Rosenbrock, methods::newton()).configure(|s| s.param(start()).max_iters(3)).run().unwrap();
     assert_eq!(result.state().get_termination_reason(), Some(&TerminationReason::MaxItersReached));
     assert!(result.state().get_best_cost() < 24.2 && result.state().get_best_param().is_some());
-    assert!(result.solver.as_ref().unwrap().stop().is_none());
+    assert!(result.solver.stop().is_none());
     assert!(result.problem.counts["cost_count"] >= 4);
 }
 
@@ -204,6 +205,6 @@ fn timeouts_end_cleanly_with_the_best_point_kept() {
     let began = Instant::now();
     let result = Executor::new(Slow, solver).configure(|s| s.param(start()).max_iters(1_000_000)).run().unwrap();
     assert!(began.elapsed() < Duration::from_secs(30));
-    assert!(matches!(result.solver.as_ref().unwrap().stop(), Some(Stop::Deadline { .. })));
+    assert!(matches!(result.solver.stop(), Some(Stop::Deadline { .. })));
     assert!(result.state().get_best_param().is_some());
 }

@@ -27,7 +27,16 @@ pub struct Stopping {
 
 impl Default for Stopping {
     fn default() -> Self {
-        Self { gtol_abs: 1e-8, gtol_rel: 1e-8, xtol: 0.0, ftol: 0.0, unbounded_below: -1e300, max_trials: 100, max_stalled: 30, deadline: None }
+        Self {
+            gtol_abs: 1e-8,
+            gtol_rel: 1e-8,
+            xtol: 0.0,
+            ftol: 0.0,
+            unbounded_below: -1e300,
+            max_trials: 100,
+            max_stalled: 30,
+            deadline: None,
+        }
     }
 }
 

@@ -52,7 +52,7 @@ where
         .run()
         .unwrap();
     let seconds = began.elapsed().as_secs_f64();
-    let solver = result.solver.unwrap();
+    let solver = result.solver;
     let x = result.state.best_param.unwrap();
     Outcome {
         cost: problem.function.cost(&x).unwrap(),

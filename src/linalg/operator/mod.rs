@@ -135,7 +135,9 @@ pub fn write_dense(operator: &dyn SymmetricOperator, out: &mut [f64]) -> Result<
 pub fn write_diagonal(operator: &dyn SymmetricOperator, out: &mut [f64]) -> bool {
     match operator.form() {
         Form::Dense(m) => out.iter_mut().enumerate().for_each(|(i, o)| *o = m[(i, i)]),
-        Form::Rows(rows) => out.iter_mut().zip(rows).enumerate().for_each(|(i, (o, row))| *o = row.get(i).copied().unwrap_or(f64::NAN)),
+        Form::Rows(rows) => {
+            out.iter_mut().zip(rows).enumerate().for_each(|(i, (o, row))| *o = row.get(i).copied().unwrap_or(f64::NAN))
+        }
         Form::Diagonal(d) => out.copy_from_slice(d),
         Form::ScaledIdentity(c) => out.fill(c),
         Form::Sparse(m) => {
