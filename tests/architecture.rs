@@ -107,6 +107,7 @@ fn argmin_is_named_only_where_problems_and_solvers_meet_it() {
         "curvature/hessian.rs",
         "second_order/minimizer",
         "second_order/nonlinear_cg",
+        "second_order/state.rs",
         "stochastic/solver",
         "testbed/",
         "study/",

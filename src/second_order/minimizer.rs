@@ -67,7 +67,7 @@ struct Run {
     size: Option<f64>,
     gradient_bound: f64,
     gradient_norm: f64,
-    /// Lowest `‖g‖∞` so far, and the steps since it was halved that changed the cost by rounding only.
+    /// Lowest `‖g‖∞` so far, and the steps since then that changed the cost by rounding only.
     lowest_gradient: f64,
     stalled: u64,
     counts: Counts,
@@ -242,12 +242,12 @@ where
                     Some(gradient) => gradient,
                     None => At { x: &trial, ..at }.gradient()?,
                 };
-                if all_finite(gradient.as_slice()) {
+                if tried.cost.is_finite() && all_finite(gradient.as_slice()) {
                     done.numbers = Some(tried.numbers);
                     self.run.size = Some(next);
                     break Ok(Point { x: trial, cost: tried.cost, gradient });
                 }
-                // A finite cost with a broken gradient is no place to continue from: as if the trial had failed.
+                // A broken gradient (or, made again, a broken cost) is no place to continue from: a failed trial.
                 verdict = self.globalization.judge(&Trial { actual: f64::NEG_INFINITY, ..tried.numbers });
             }
             spare = Some(trial);
@@ -370,12 +370,12 @@ impl Run {
 
     /// Counts steps at the noise floor of `f`; a stop when there were too many in a row.
     fn stall(&mut self, change: f64, cost: f64, allowed: u64) -> Option<Stop> {
-        let halved = self.gradient_norm <= 0.5 * self.lowest_gradient;
-        if halved || self.lowest_gradient == 0.0 {
+        let lowered = self.gradient_norm < self.lowest_gradient || self.lowest_gradient == 0.0;
+        if lowered {
             self.lowest_gradient = self.gradient_norm;
         }
         let noise = change.abs() <= ROUNDING * f64::EPSILON * cost.abs();
-        self.stalled = if halved || !noise { 0 } else { self.stalled + 1 };
+        self.stalled = if lowered || !noise { 0 } else { self.stalled + 1 };
         (self.stalled >= allowed).then(|| self.no_progress(self.stalled))
     }
 

@@ -18,8 +18,8 @@ pub struct Stopping {
     pub unbounded_below: f64,
     /// Trials of one search after which it gives up. Default 100.
     pub max_trials: u64,
-    /// Consecutive steps that change the cost by no more than its rounding and do not halve the gradient, after which the
-    /// run ends without progress. Default 30.
+    /// Consecutive steps that change the cost by no more than its rounding and reach no new lowest gradient, after which
+    /// the run ends without progress. Default 30.
     pub max_stalled: u64,
     /// Seconds after which a search inside an iteration gives up (argmin looks at its own limit only between iterations).
     pub deadline: Option<f64>,
