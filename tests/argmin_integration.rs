@@ -114,6 +114,8 @@ fn observers_see_the_numbers_of_each_step() {
     }
 }
 
+type Vectors = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+
 /// Runs to the end in one go, and again with a stop in the middle and a reload; compares bits.
 fn resume_equals_one_run<S>(name: &str, make: impl Fn() -> S)
 where
@@ -134,7 +136,7 @@ where
     let checkpoint = || FileCheckpoint::new(folder.as_str(), name, CheckpointingFrequency::Always);
     run(make(), 5, Some(checkpoint()));
     // argmin restores the old limit with the state: write the checkpoint back with the new one.
-    let (solver, state): (S, IterState<Vec<f64>, Vec<f64>, (), (), (), f64>) = checkpoint().load().unwrap().unwrap();
+    let (solver, state): (S, Vectors) = checkpoint().load().unwrap().unwrap();
     assert_eq!(state.get_iter(), 5);
     checkpoint().save(&solver, &state.max_iters(12)).unwrap();
     let resumed = run(make(), 12, Some(checkpoint()));

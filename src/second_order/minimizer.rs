@@ -67,6 +67,8 @@ struct Run {
     size: Option<f64>,
     gradient_bound: f64,
     gradient_norm: f64,
+    /// Change of the cost by the last step.
+    change: Option<f64>,
     /// Lowest `‖g‖∞` so far, and the steps since then that changed the cost by rounding only.
     lowest_gradient: f64,
     stalled: u64,
@@ -309,7 +311,7 @@ where
         O: Objective,
         C: Curvature<O>,
     {
-        if self.run.gradient_norm <= self.run.gradient_bound {
+        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, self.run.change, here.cost) {
             // Only a start (or a reloaded state) that already meets the gradient test comes here.
             return self.stationary(problem, here, None, Accepted::default());
         }
@@ -322,7 +324,8 @@ where
         add_scaled(there.gradient.as_slice(), -1.0, here.gradient.as_slice(), change);
         self.curvature.accepted(&self.scratch.p, change);
         self.run.gradient_norm = norm_inf(there.gradient.as_slice());
-        if self.run.gradient_norm <= self.run.gradient_bound {
+        self.run.change = Some(here.cost - there.cost);
+        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, self.run.change, there.cost) {
             return self.stationary(problem, here, Some(there), accepted);
         }
         let length = accepted.numbers.map_or(0.0, |t| t.length);
@@ -350,6 +353,7 @@ where
             Ok(None) => Ok((there, accepted, Some(stop))),
             Ok(Some(better)) => {
                 self.run.gradient_norm = norm_inf(better.gradient.as_slice());
+                self.run.change = None;
                 Ok((Some(better), accepted, None))
             }
             // The answer stands even if the curvature cannot be had there.

@@ -206,7 +206,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         here: &Point<O::Point>,
         buffers: &mut Buffers<O::Point>,
     ) -> Result<Iteration<O::Point>> {
-        if self.run.gradient_norm <= self.run.gradient_bound {
+        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, None, here.cost) {
             // Only a start that already meets the gradient test comes here.
             return Ok((None, Some(self.run.gradient_stop())));
         }
@@ -222,7 +222,8 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         };
         self.run.last_size = Some(numbers.size);
         self.run.gradient_norm = norm_inf(there.gradient.as_slice());
-        if self.run.gradient_norm <= self.run.gradient_bound {
+        let change = Some(here.cost - there.cost);
+        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, change, there.cost) {
             return Ok((Some((there, numbers)), Some(self.run.gradient_stop())));
         }
         self.turn(here.gradient.as_slice(), there.gradient.as_slice());

@@ -2,13 +2,18 @@
 
 use crate::error::{Error, Result, Stop};
 
+/// Relative reduction of the cost below which it has settled.
+pub const SETTLED: f64 = 1e-3;
+
 /// When to stop. Tests that are off have bound zero.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stopping {
     /// Gradient test, absolute: `‖g‖∞ ≤ max(gtol_abs, gtol_rel ‖g₀‖∞)`. Default 1e-8.
     pub gtol_abs: f64,
-    /// Gradient test, relative to the start. Default 1e-8.
+    /// Gradient test, relative to the start. Default 1e-8. A start far out has a huge gradient, of which 1e-8 may be far
+    /// from a minimum; so this part of the test counts only once the cost has settled: the last step reduced it by less
+    /// than [`SETTLED`] of itself.
     pub gtol_rel: f64,
     /// Step test: `‖p‖ ≤ xtol (xtol + ‖x‖)`. Off by default.
     pub xtol: f64,
@@ -59,6 +64,13 @@ impl Stopping {
     /// The bound of the gradient test for a run that started with `‖g₀‖∞ = initial`.
     pub fn gradient_bound(&self, initial: f64) -> f64 {
         self.gtol_abs.max(self.gtol_rel * initial)
+    }
+
+    /// The gradient test at a point of cost `cost` and `‖g‖∞ = norm`, reached by a step that changed the cost by `change`
+    /// (none at the start), in a run whose bound is `bound`.
+    pub fn gradient_met(&self, norm: f64, bound: f64, change: Option<f64>, cost: f64) -> bool {
+        let settled = change.is_some_and(|change| change.abs() <= SETTLED * cost.abs());
+        norm <= self.gtol_abs || (norm <= bound && settled)
     }
 
     /// The step and cost tests, after a step of length `length` from `x` (norm `x_norm`) that changed the cost from

@@ -39,6 +39,18 @@ pub fn gradient_norm(problem: &TestProblem, x: &[f64]) -> f64 {
     norm_inf(&g)
 }
 
+/// The run, or `None` from a start whose cost is not finite.
+pub fn try_run<C, S, G>(problem: &TestProblem, start: &[f64], solver: Minimizer<C, S, G>, max_iters: u64) -> Option<Outcome>
+where
+    C: Curvature<Erased>,
+    S: Subproblem,
+    G: Globalization<S::Region>,
+    Minimizer<C, S, G>: Solver<Erased, Vectors>,
+{
+    let finite = problem.function.cost(start).unwrap().is_finite() && gradient_norm(problem, start).is_finite();
+    finite.then(|| run(problem, start, solver, max_iters))
+}
+
 pub fn run<C, S, G>(problem: &TestProblem, start: &[f64], solver: Minimizer<C, S, G>, max_iters: u64) -> Outcome
 where
     C: Curvature<Erased>,

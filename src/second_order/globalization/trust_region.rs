@@ -15,7 +15,7 @@ use crate::second_order::Ball;
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrustRegion {
-    /// First radius. Default `None`: three times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
+    /// First radius. Default `None`: 3.5 times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
     /// is known and positive (so that a Newton step a few times longer than the Cauchy step fits), else
     /// `max(1, ‖x₀‖)`.
     pub initial_radius: Option<f64>,
@@ -27,7 +27,7 @@ pub struct TrustRegion {
     pub shrink_below: f64,
     /// The radius grows when `ρ > grow_above` and the step reached the boundary. Default 0.75.
     pub grow_above: f64,
-    /// Factor of growth; its square when `ρ` shows the model to be right within 10 %. Default 2.
+    /// Factor of growth; its square when `ρ` shows the model to be right within 10 %. Default 1.9.
     pub grow: f64,
     /// Consecutive steps that may miss a new lowest cost before the reference cost is lowered (Toint 1996). Default 0:
     /// monotone.
@@ -65,7 +65,7 @@ impl Default for TrustRegion {
             accept: 1e-4,
             shrink_below: 0.25,
             grow_above: 0.75,
-            grow: 2.0,
+            grow: 1.9,
             nonmonotone: 0,
             state: TrustRegionState::default(),
         }
@@ -106,7 +106,7 @@ impl TrustRegion {
 impl Globalization<Ball> for TrustRegion {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = TrustRegionState::default();
-        let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 3.0 * start.gradient_norm / c);
+        let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 3.5 * start.gradient_norm / c);
         let usable = |r: &f64| r.is_finite() && *r > 0.0;
         let automatic = cauchy.filter(usable).or(Some(start.x_norm.max(1.0)).filter(usable)).unwrap_or(1.0);
         self.initial_radius.unwrap_or(automatic).min(self.max_radius)
@@ -186,13 +186,13 @@ mod tests {
     use super::*;
 
     fn judge(trial: &Trial) -> Verdict {
-        TrustRegion::default().judge(trial)
+        TrustRegion { grow: 2.0, ..TrustRegion::default() }.judge(trial)
     }
 
     #[test]
     fn first_radius_comes_from_the_scale_of_the_problem() {
         let start = Start { gradient_norm: 2e6, gradient_curvature: Some(2.0), ..START };
-        assert_eq!(TrustRegion::default().first_size(&start), 3e6);
+        assert_eq!(TrustRegion::default().first_size(&start), 3.5e6);
         assert_eq!(TrustRegion { initial_radius: Some(3.0), ..TrustRegion::default() }.first_size(&start), 3.0);
         let unknown = Start { gradient_curvature: None, x_norm: 40.0, ..start };
         assert_eq!(TrustRegion::default().first_size(&unknown), 40.0);

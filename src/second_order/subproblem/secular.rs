@@ -265,7 +265,7 @@ mod tests {
             secular.gamma[0] = gamma;
             let root = secular.solve(1.0, Target::Cubic(sigma));
             // λ (λ + w) = σ γ with λ > max(0, −w).
-            let size = (w * w + 4.0 * sigma * gamma as f64).sqrt();
+            let size = (w * w + 4.0 * sigma * gamma).sqrt();
             let expected = if w > 0.0 { 2.0 * sigma * gamma / (w + size) } else { (size - w) / 2.0 };
             assert!((root.lambda / expected - 1.0).abs() < 1e-14, "{w} {gamma} {sigma}");
         }
