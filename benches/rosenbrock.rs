@@ -102,7 +102,6 @@ mod ours {
 }
 
 mod theirs {
-    use super::*;
     use basin::{CostFunction, DenseMatrix, Executor, FirstOrderState, Gradient, Hessian};
     use std::convert::Infallible;
 
@@ -141,7 +140,7 @@ mod theirs {
         };
     }
     pub fn dogleg() -> f64 {
-        solve!(basin::Dogleg::new()).cost()
+        solve!(basin::Dogleg).cost()
     }
     pub fn steihaug() -> f64 {
         solve!(basin::Steihaug::new()).cost()
@@ -190,6 +189,11 @@ fn whole_solves(c: &mut Criterion) {
         };
     }
     ours!("newton", methods::newton());
+    ours!("newton, non-monotone window 10", {
+        let mut solver = methods::newton();
+        solver.globalization.nonmonotone = 10;
+        solver
+    });
     ours!("trust_region_exact", methods::trust_region_exact());
     ours!("dogleg", methods::dogleg());
     ours!("cubic_regularization", methods::cubic_regularization());

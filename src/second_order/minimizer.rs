@@ -84,7 +84,8 @@ struct Run {
 struct Scratch {
     p: Vec<f64>,
     change: Vec<f64>,
-    certifier: Certifier,
+    /// Boxed, and made when first needed: solvers are moved about by value.
+    certifier: Option<Box<Certifier>>,
     started: Option<Instant>,
 }
 
@@ -283,12 +284,12 @@ where
         let began = Instant::now();
         let at = At { problem, x: &here.x, rows: None, counts: &self.run.certificate_counts };
         let depth = if self.certify { Depth::Full } else { Depth::Sign };
+        let certifier = self.scratch.certifier.get_or_insert_with(Box::default);
         let examined = match self.curvature.exact(at) {
             None => Certificate::undetermined(self.run.gradient_norm),
-            Some(operator) => self.scratch.certifier.examine(&*operator?, self.run.gradient_norm, depth)?,
+            Some(operator) => certifier.examine(&*operator?, self.run.gradient_norm, depth)?,
         };
-        let factorizations = self.scratch.certifier.factorizations();
-        counts::add(&self.run.certificate_counts.factorization, factorizations);
+        counts::add(&self.run.certificate_counts.factorization, certifier.factorizations());
         self.run.certificate_seconds += began.elapsed().as_secs_f64();
         let saddle = examined.verdict == PointKind::Saddle;
         self.run.certificate = self.certify.then_some(examined);
@@ -296,7 +297,7 @@ where
             return Ok(None);
         }
         let at = At { counts: &self.run.counts, ..at };
-        let better = leave_saddle(at, here, self.scratch.certifier.direction(), self.scratch.certifier.leftmost())?;
+        let better = leave_saddle(at, here, certifier.direction(), certifier.leftmost())?;
         if better.is_some() {
             self.run.escapes += 1;
             self.run.certificate = None;

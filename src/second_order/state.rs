@@ -74,7 +74,9 @@ pub(super) fn drain<O>(total: &Tally, problem: &mut Problem<O>) {
 /// True if the totals must be current in argmin's counters after this iteration.
 pub(super) fn wants_counts<P>(state: &State<P>) -> bool {
     let last = state.termination_status.terminated() || state.iter + 1 >= state.max_iters;
-    last || state.counting_enabled || state.time.is_some()
+    // argmin's clock stays at zero while its timer is off.
+    let timed = state.iter == 0 || state.time.is_some_and(|t| !t.is_zero());
+    last || state.counting_enabled || timed
 }
 
 /// [`Stop::Deadline`] once the time limit has passed.
