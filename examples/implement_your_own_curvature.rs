@@ -4,7 +4,7 @@
 use argmin::core::{Error, Executor, IterState};
 use curvkit::Result;
 use curvkit::curvature::{Curvature, HessianProducts};
-use curvkit::linalg::{Operator, SymmetricOperator, operator::Diagonal};
+use curvkit::linalg::{Operator, operator::Diagonal};
 use curvkit::problem::{At, HessianProduct, Objective};
 use curvkit::second_order::methods;
 use curvkit::testbed;
@@ -36,7 +36,7 @@ where
 
 fn main() -> std::result::Result<(), Error> {
     println!("{:>7} {:>10} {:>9} {:>12} {:>10}", "probes", "iterations", "products", "f", "|g|");
-    let problem = testbed::problem("quadratic_geometric_aligned", Some(50))?;
+    let problem = testbed::problem("quadratic_clusters_rotated", Some(50))?;
     for probes in [1, 4, 16] {
         let random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let solver = methods::trust_region_exact().with_curvature(ProbedDiagonal { probes, random });
