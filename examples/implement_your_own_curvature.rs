@@ -36,7 +36,7 @@ where
 
 fn main() -> std::result::Result<(), Error> {
     println!("{:>7} {:>10} {:>9} {:>12} {:>10}", "probes", "iterations", "products", "f", "|g|");
-    let problem = testbed::problem("quadratic_clusters_rotated", Some(50))?;
+    let problem = testbed::problem("broyden_tridiagonal", Some(50))?;
     for probes in [1, 4, 16] {
         let random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let solver = methods::trust_region_exact().with_curvature(ProbedDiagonal { probes, random });

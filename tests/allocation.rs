@@ -105,3 +105,93 @@ fn first_solve_for_a_smaller_radius_allocates_nothing() {
     assert_eq!(allocations(|| assert!(ball.step(&model, 1.0, &mut p).unwrap().inner == 0)), 0);
     assert_eq!(allocations(|| assert!(krylov.step(&model, 1.0, &mut p).unwrap().inner == 0)), 0);
 }
+
+mod solves {
+    use super::allocations;
+    use argmin::core::{CostFunction, Error, Executor, Gradient, Hessian, IterState, Solver};
+    use curvkit::second_order::methods;
+    use curvkit::second_order::subproblem::{CubicExact, Dogleg, Factorized, Model, MoreSorensen, Subproblem};
+    use nalgebra::{Matrix2, SMatrix, SVector};
+
+    type Point = SVector<f64, 2>;
+
+    /// Rosenbrock on the stack: argmin's traits allocate nothing.
+    #[derive(Clone)]
+    struct OnStack;
+    impl CostFunction for OnStack {
+        type Param = Point;
+        type Output = f64;
+        fn cost(&self, p: &Point) -> Result<f64, Error> {
+            Ok((1.0 - p[0]).powi(2) + 100.0 * (p[1] - p[0] * p[0]).powi(2))
+        }
+    }
+    impl Gradient for OnStack {
+        type Param = Point;
+        type Gradient = Point;
+        fn gradient(&self, p: &Point) -> Result<Point, Error> {
+            let t = p[1] - p[0] * p[0];
+            Ok(Point::new(-2.0 * (1.0 - p[0]) - 400.0 * p[0] * t, 200.0 * t))
+        }
+    }
+    impl Hessian for OnStack {
+        type Param = Point;
+        type Hessian = SMatrix<f64, 2, 2>;
+        fn hessian(&self, p: &Point) -> Result<Self::Hessian, Error> {
+            let off = -400.0 * p[0];
+            Ok(Matrix2::new(2.0 - 400.0 * p[1] + 1200.0 * p[0] * p[0], off, off, 200.0))
+        }
+    }
+
+    fn run<S: Solver<OnStack, IterState<Point, Point, (), (), (), f64>>>(solver: S, iterations: u64) -> u64 {
+        allocations(|| {
+            let run = Executor::new(OnStack, solver)
+                .configure(|s: IterState<Point, Point, (), (), (), f64>| s.param(Point::new(-1.2, 1.0)).max_iters(iterations))
+                .timer(false)
+                .run()
+                .unwrap();
+            assert_eq!(run.state.iter, iterations);
+        })
+    }
+
+    #[test]
+    fn accepted_steps_allocate_one_boxed_operator_each() {
+        macro_rules! check {
+            ($($method:ident),*) => {$(
+                // Between the sixth and the sixteenth iteration every buffer is warm.
+                let (short, long) = (run(methods::$method().bare(), 6), run(methods::$method().bare(), 16));
+                println!("{}: {} allocations in 10 accepted steps", stringify!($method), long - short);
+                assert!(long - short <= 10, "{}: {}", stringify!($method), long - short);
+            )*};
+        }
+        check!(newton, trust_region_exact, dogleg, cubic_regularization);
+    }
+
+    #[test]
+    fn new_sizes_allocate_nothing() {
+        let n = 12;
+        let mut entries = vec![0.0; n * n];
+        for i in 0..n {
+            entries[i * n + i] = i as f64 - 3.0;
+            entries[i * n + (i + 1) % n] += 0.5;
+            entries[(i + 1) % n * n + i] += 0.5;
+        }
+        let b = curvkit::linalg::operator::DenseMatrix::new(n, entries).unwrap();
+        let (x, g) = (vec![0.0; n], (0..n).map(|i| (i as f64).cos()).collect::<Vec<_>>());
+        let model = Model { value: 0.0, x: &x, gradient: &g, curvature: &b };
+        let mut p = vec![0.0; n];
+        macro_rules! check {
+            ($($subproblem:ident),*) => {$(
+                let mut subproblem = $subproblem::default();
+                subproblem.prepare(&model).unwrap();
+                subproblem.step(&model, 1.0, &mut p).unwrap();
+                let count = allocations(|| {
+                    for size in [0.7, 0.3, 0.01, 2.0, 50.0] {
+                        subproblem.step(&model, size, &mut p).unwrap();
+                    }
+                });
+                assert_eq!(count, 0, "{}", stringify!($subproblem));
+            )*};
+        }
+        check!(Factorized, Dogleg, MoreSorensen, CubicExact);
+    }
+}
