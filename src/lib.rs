@@ -1,4 +1,4 @@
-#![doc = "Second-order optimization built around curvature matrices."]
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
