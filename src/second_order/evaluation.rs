@@ -1,10 +1,10 @@
 //! Points and trials: what one evaluation yields, and how a reduction is measured where `f` has lost its digits.
 
-use super::globalization::Trial;
-use super::subproblem::Step;
+use super::globalization::{Start, Trial};
+use super::subproblem::{Model, Step};
 use crate::error::Result;
-use crate::linalg::Vector;
-use crate::linalg::vector::{all_finite, dot};
+use crate::linalg::vector::{all_finite, dot, norm};
+use crate::linalg::{Form, Vector, operator};
 use crate::problem::{At, Objective};
 
 /// Reductions below this multiple of `ε |f|` are measured by gradients.
@@ -66,4 +66,20 @@ pub(super) fn evaluate<O: Objective>(
     let per_size = if step.slope == 0.0 { 1.0 } else { before / step.slope };
     numbers.trial_slope = Some(after / per_size);
     Ok(Tried { numbers, cost, gradient: Some(gradient) })
+}
+
+/// What globalizations want to know before the first trial of a run.
+pub(super) fn start(model: &Model<'_>, x_norm: f64) -> Result<Start> {
+    let g = model.gradient;
+    let gradient_norm = norm(g);
+    // A product-only operator is not charged for a first guess.
+    if matches!(model.curvature.form(), Form::Product) || gradient_norm == 0.0 {
+        return Ok(Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
+    }
+    let mut work = vec![0.0; g.len()];
+    let largest_diagonal =
+        operator::write_diagonal(model.curvature, &mut work).then(|| work.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    model.curvature.apply(g, &mut work)?;
+    let along = g.iter().zip(&work).map(|(g, b)| (g / gradient_norm) * (b / gradient_norm)).sum();
+    Ok(Start { gradient_norm, x_norm, largest_diagonal, gradient_curvature: Some(along) })
 }

@@ -15,16 +15,17 @@
 //! `−½ (g + g₊)ᵀp` (exact for quadratics; compare Conn, Gould & Toint 2000, §17.4.2).
 
 use super::certificate::{Certificate, Certifier, Depth, PointKind};
-use super::evaluation::{Point, ROUNDING, evaluate};
-use super::globalization::{Globalization, Start, Trial, Verdict};
-use super::state::{Result2, borrow, drain, first_point, overtime, record, terminate, wants_counts};
+use super::escape::leave_saddle;
+use super::evaluation::{Point, ROUNDING, evaluate, start};
+use super::globalization::{Globalization, Trial, Verdict};
+use super::state::{ArgminResult, borrow, drain, first_point, overtime, record, terminate, wants_counts};
 use super::stopping::Stopping;
 use super::subproblem::{Model, Subproblem};
 use crate::counts::{self, Counts, Tally};
 use crate::curvature::{Certified, Curvature};
 use crate::error::{Error, Result, Stop};
-use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf};
-use crate::linalg::{Form, Vector, operator};
+use crate::linalg::Vector;
+use crate::linalg::vector::{add_scaled, all_finite, norm, norm_inf};
 use crate::problem::{At, Objective};
 use argmin::core::{KV, Problem, Solver};
 use std::time::Instant;
@@ -389,51 +390,6 @@ impl Run {
     }
 }
 
-/// A point with lower cost along `±direction` from a stationary point with curvature `leftmost < 0`.
-fn leave_saddle<O: Objective>(
-    at: At<'_, O>,
-    here: &Point<O::Point>,
-    direction: &[f64],
-    leftmost: f64,
-) -> Result<Option<Point<O::Point>>> {
-    let mut x = here.x.clone();
-    let mut length = 1.0 + norm(here.x.as_slice());
-    let smallest = length * f64::EPSILON.cbrt();
-    let descending = if dot(here.gradient.as_slice(), direction) > 0.0 { -1.0 } else { 1.0 };
-    while length > smallest {
-        let enough = 1e-4 * 0.5 * leftmost.abs() * length * length;
-        for sign in [descending, -descending] {
-            add_scaled(here.x.as_slice(), sign * length, direction, x.as_mut_slice());
-            let there = At { x: &x, ..at };
-            let cost = there.cost()?;
-            if here.cost - cost > enough && cost.is_finite() {
-                let gradient = there.gradient()?;
-                if all_finite(gradient.as_slice()) {
-                    return Ok(Some(Point { x, cost, gradient }));
-                }
-            }
-        }
-        length *= 0.5;
-    }
-    Ok(None)
-}
-
-/// What globalizations want to know before the first trial of a run.
-fn start(model: &Model<'_>, x_norm: f64) -> Result<Start> {
-    let g = model.gradient;
-    let gradient_norm = norm(g);
-    // A product-only operator is not charged for a first guess.
-    if matches!(model.curvature.form(), Form::Product) || gradient_norm == 0.0 {
-        return Ok(Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
-    }
-    let mut work = vec![0.0; g.len()];
-    let largest_diagonal =
-        operator::write_diagonal(model.curvature, &mut work).then(|| work.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-    model.curvature.apply(g, &mut work)?;
-    let along = g.iter().zip(&work).map(|(g, b)| (g / gradient_norm) * (b / gradient_norm)).sum();
-    Ok(Start { gradient_norm, x_norm, largest_diagonal, gradient_curvature: Some(along) })
-}
-
 impl<O, P, C, S, G> Solver<O, State<P>> for Minimizer<C, S, G>
 where
     O: Objective<Point = P>,
@@ -446,7 +402,7 @@ where
         "curvkit minimizer"
     }
 
-    fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+    fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> ArgminResult<P> {
         self.stopping.validate()?;
         self.run = Run::default();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
@@ -458,7 +414,7 @@ where
         Ok((state, None))
     }
 
-    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> ArgminResult<P> {
         let (Some(x), Some(gradient)) = (state.param.take(), state.grad.take()) else {
             return Err(Error::Unsupported { what: "an iteration", requirement: "a point and its gradient in the state" }.into());
         };

@@ -4,6 +4,7 @@
 //! [`Globalization`](globalization::Globalization) sees numbers only and accepts, asks for another size, or stops.
 
 pub mod certificate;
+mod escape;
 mod evaluation;
 pub mod globalization;
 pub mod methods;

@@ -8,7 +8,7 @@ use super::Line;
 use super::evaluation::{Point, Tried, evaluate};
 use super::globalization::interpolate::quadratic;
 use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
-use super::state::{Result2, State, borrow, drain, first_point, overtime, record, terminate, wants_counts};
+use super::state::{ArgminResult, State, borrow, drain, first_point, overtime, record, terminate, wants_counts};
 use super::stopping::Stopping;
 use super::subproblem::Step;
 use crate::counts::{Counts, Tally};
@@ -430,7 +430,7 @@ where
         "curvkit nonlinear conjugate gradients"
     }
 
-    fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+    fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> ArgminResult<P> {
         self.validate()?;
         self.run = Run::default();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
@@ -447,7 +447,7 @@ where
         Ok((state, None))
     }
 
-    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> Result2<P> {
+    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> ArgminResult<P> {
         let (Some(x), Some(gradient)) = (state.param.take(), state.grad.take()) else {
             return Err(Error::Unsupported { what: "an iteration", requirement: "a point and its gradient in the state" }.into());
         };

@@ -12,7 +12,7 @@ use std::time::Instant;
 /// argmin's state as this crate's solvers use it: parameter, gradient and cost.
 pub type State<P> = IterState<P, P, (), (), (), f64>;
 
-pub(super) type Result2<P> = std::result::Result<(State<P>, Option<KV>), ArgminError>;
+pub(super) type ArgminResult<P> = std::result::Result<(State<P>, Option<KV>), ArgminError>;
 
 pub(super) fn borrow<O>(problem: &Problem<O>) -> Result<&O> {
     problem.problem.as_ref().ok_or(Error::Unsupported { what: "a run", requirement: "a problem" })
