@@ -103,6 +103,7 @@ fn whole_solves(c: &mut Criterion) {
     ours!(p, "newton_cg (matrix-free)", methods::newton_cg());
     ours!(p, "trust_region_steihaug (matrix-free)", methods::trust_region_steihaug());
     ours!(p, "newton (sparse)", methods::newton());
+    ours!(p, "dogleg (sparse)", methods::dogleg());
     ours!(p, "trust_region_exact (sparse)", methods::trust_region_exact());
     ours!(p, "lbfgs", methods::lbfgs());
     group.bench_function(BenchmarkId::new("basin TrustRegion matrix-free", 1000), |b| b.iter(|| theirs::matrix_free(p)));
