@@ -101,8 +101,9 @@ fn trust_region_exact_solves_all_36_unconstrained_problems_in_few_iterations() {
     assert!(run(&brown, &brown.start, methods::trust_region_exact(), 10_000).iterations <= 40);
 }
 
-#[test]
-fn trust_region_exact_on_19_problems_from_three_starts_finds_four_digits_more_often_than_least_squares_solvers() {
+/// Runs of `trust_region_exact` with default settings, of 57 (19 problems from starts ×1, ×10, ×100), that find the best
+/// known value to four digits in 1000 iterations.
+fn four_digits_from_three_starts() -> u32 {
     let names = [
         "rosenbrock",
         "freudenstein_roth",
@@ -144,10 +145,23 @@ fn trust_region_exact_on_19_problems_from_three_starts_finds_four_digits_more_of
             }
         }
     }
+    println!("solved {solved} of 57");
+    solved
+}
+
+#[test]
+fn trust_region_exact_from_three_starts_finds_four_digits_more_often_than_least_squares_solvers() {
     // Levenberg–Marquardt of Ceres 2.1 finds 41. Freudenstein & Roth's other minimum, plateaus and a start that is not
     // finite account for ten of the misses.
-    println!("solved {solved} of 57");
+    let solved = four_digits_from_three_starts();
     assert!(solved >= 42, "{solved}");
+}
+
+#[test]
+#[ignore = "the aim, not reached: 42"]
+fn trust_region_exact_from_three_starts_finds_four_digits_in_50_of_57() {
+    let solved = four_digits_from_three_starts();
+    assert!(solved >= 50, "{solved}");
 }
 
 #[test]

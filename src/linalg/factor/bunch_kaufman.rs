@@ -40,7 +40,7 @@ pub enum Modification {
     Smallest,
 }
 
-/// Dense `LDLᵀ` with rook pivoting; keeps its buffers between calls.
+/// Dense `LDLᵀ`, with rook pivoting up to dimension 64 and partial pivoting beyond; keeps its buffers between calls.
 ///
 /// # Example
 /// ```
@@ -133,7 +133,8 @@ impl BunchKaufman {
         }
         self.inverse.resize(n, 0);
         let mut parameters = <lblt::LbltParams as Auto<f64>>::auto();
-        // Its rook search does not end on some matrices of low rank.
+        // Partial (Bunch–Kaufman) pivoting: a run with rook pivoting on a matrix of low rank was not seen to end, for
+        // a cause not isolated. The entries of L are then not bounded.
         parameters.pivoting = lblt::PivotingStrategy::Partial;
         let par = parallelism(n);
         let stack = self.scratch.stack(lblt::cholesky_in_place_scratch::<usize, f64>(n, par, parameters.into()));
