@@ -65,6 +65,21 @@ pub fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Relaxed);
 }
 
+impl Counts {
+    /// Adds evaluations of the cost and the gradient that were counted on the side: a solver's own trials need no
+    /// atomic additions, which cost more than a small problem's function.
+    pub(crate) fn add_evaluations(&mut self, costs: u64, gradients: u64) {
+        *self.cost.get_mut() += costs;
+        *self.gradient.get_mut() += gradients;
+    }
+
+    /// Adds a subproblem's factorizations and inner iterations.
+    pub(crate) fn add_inner(&mut self, factorizations: u64, inner: u64) {
+        *self.factorization.get_mut() += factorizations;
+        *self.inner.get_mut() += inner;
+    }
+}
+
 impl Clone for Counts {
     fn clone(&self) -> Self {
         let copy = Counts::default();

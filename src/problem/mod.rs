@@ -80,6 +80,11 @@ impl<'a, O: Objective> At<'a, O> {
     /// [`Error::Problem`] with the user's error.
     pub fn cost(&self) -> Result<f64> {
         counts::add(&self.counts.cost, 1);
+        self.uncounted_cost()
+    }
+
+    /// `f(x)`, for a caller that counts it.
+    pub(crate) fn uncounted_cost(&self) -> Result<f64> {
         self.problem.cost(self.x).map_err(|e| Error::Problem { what: "cost", source: e.into() })
     }
 
@@ -89,6 +94,11 @@ impl<'a, O: Objective> At<'a, O> {
     /// [`Error::Problem`] with the user's error, [`Error::Dimension`] if its length is not that of `x`.
     pub fn gradient(&self) -> Result<O::Point> {
         counts::add(&self.counts.gradient, 1);
+        self.uncounted_gradient()
+    }
+
+    /// `∇f(x)`, for a caller that counts it.
+    pub(crate) fn uncounted_gradient(&self) -> Result<O::Point> {
         let g = self.problem.gradient(self.x).map_err(|e| Error::Problem { what: "gradient", source: e.into() })?;
         Error::check_len("gradient", self.dim(), g.as_slice().len())?;
         Ok(g)

@@ -25,47 +25,71 @@ pub(super) struct Tried<P> {
     pub(super) gradient: Option<P>,
 }
 
-/// Evaluates a trial: its cost, and its gradient where the search or the rounding of `f` asks for it.
-pub(super) fn evaluate<O: Objective>(
-    here: &Point<O::Point>,
-    there: At<'_, O>,
-    p: &[f64],
-    size: f64,
-    step: &Step,
+/// Evaluates the trials of one search from `here`, and counts what they cost.
+pub(super) struct Trials<'a, P> {
+    here: &'a Point<P>,
     x_norm: f64,
     slopes: bool,
-) -> Result<Tried<O::Point>> {
-    let cost = there.cost()?;
-    let finite = cost.is_finite();
-    let drowned = DROWNED * f64::EPSILON * here.cost.abs();
-    let mut numbers = Trial {
-        size,
-        predicted: step.predicted,
-        actual: if finite { here.cost - cost } else { f64::NEG_INFINITY },
-        slope: step.slope,
-        trial_slope: None,
-        length: step.length,
-        x_norm,
-        cost: here.cost,
-        rounding: ROUNDING * f64::EPSILON * here.cost.abs(),
-    };
-    let by_gradient = finite && numbers.predicted.abs() <= drowned && numbers.actual.abs() <= drowned;
-    if !finite || !(by_gradient || slopes) {
-        return Ok(Tried { numbers, cost, gradient: None });
+    /// Cost evaluations so far.
+    pub(super) costs: u64,
+    /// Gradient evaluations so far.
+    pub(super) gradients: u64,
+}
+
+impl<'a, P: Vector> Trials<'a, P> {
+    /// For a search that wants the slope at every trial, or not.
+    pub(super) fn new(here: &'a Point<P>, slopes: bool) -> Self {
+        Self { here, x_norm: norm(here.x.as_slice()), slopes, costs: 0, gradients: 0 }
     }
-    let gradient = there.gradient()?;
-    if !all_finite(gradient.as_slice()) {
-        numbers.actual = f64::NEG_INFINITY;
-        return Ok(Tried { numbers, cost, gradient: None });
+
+    /// The gradient at `there`, counted.
+    pub(super) fn gradient<O: Objective<Point = P>>(&mut self, there: At<'_, O>) -> Result<P> {
+        self.gradients += 1;
+        there.uncounted_gradient()
     }
-    let (before, after) = (dot(here.gradient.as_slice(), p), dot(gradient.as_slice(), p));
-    if by_gradient {
-        numbers.actual = -0.5 * (before + after);
+
+    /// Evaluates a trial: its cost, and its gradient where the search or the rounding of `f` asks for it.
+    pub(super) fn evaluate<O: Objective<Point = P>>(
+        &mut self,
+        there: At<'_, O>,
+        p: &[f64],
+        size: f64,
+        step: &Step,
+    ) -> Result<Tried<P>> {
+        let here = self.here;
+        self.costs += 1;
+        let cost = there.uncounted_cost()?;
+        let finite = cost.is_finite();
+        let drowned = DROWNED * f64::EPSILON * here.cost.abs();
+        let mut numbers = Trial {
+            size,
+            predicted: step.predicted,
+            actual: if finite { here.cost - cost } else { f64::NEG_INFINITY },
+            slope: step.slope,
+            trial_slope: None,
+            length: step.length,
+            x_norm: self.x_norm,
+            cost: here.cost,
+            rounding: ROUNDING * f64::EPSILON * here.cost.abs(),
+        };
+        let by_gradient = finite && numbers.predicted.abs() <= drowned && numbers.actual.abs() <= drowned;
+        if !finite || !(by_gradient || self.slopes) {
+            return Ok(Tried { numbers, cost, gradient: None });
+        }
+        let gradient = self.gradient(there)?;
+        if !all_finite(gradient.as_slice()) {
+            numbers.actual = f64::NEG_INFINITY;
+            return Ok(Tried { numbers, cost, gradient: None });
+        }
+        let (before, after) = (dot(here.gradient.as_slice(), p), dot(gradient.as_slice(), p));
+        if by_gradient {
+            numbers.actual = -0.5 * (before + after);
+        }
+        // A line's slopes are per unit of size; a ball's are not.
+        let per_size = if step.slope == 0.0 { 1.0 } else { before / step.slope };
+        numbers.trial_slope = Some(after / per_size);
+        Ok(Tried { numbers, cost, gradient: Some(gradient) })
     }
-    // A line's slopes are per unit of size; a ball's are not.
-    let per_size = if step.slope == 0.0 { 1.0 } else { before / step.slope };
-    numbers.trial_slope = Some(after / per_size);
-    Ok(Tried { numbers, cost, gradient: Some(gradient) })
 }
 
 /// What globalizations want to know before the first trial of a run.

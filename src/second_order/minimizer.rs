@@ -16,9 +16,9 @@
 
 use super::certificate::{Certificate, Certifier, Depth, PointKind};
 use super::escape::leave_saddle;
-use super::evaluation::{Point, ROUNDING, evaluate, start};
+use super::evaluation::{Point, ROUNDING, Trials, start};
 use super::globalization::{Globalization, Trial, Verdict};
-use super::state::{ArgminResult, borrow, drain, first_point, overtime, record, terminate, wants_counts};
+use super::state::{ArgminResult, borrow, drain, first_point, overtime, record, terminate, wants_counts, wants_first_counts};
 use super::stopping::Stopping;
 use super::subproblem::{Model, Subproblem};
 use crate::counts::{self, Counts, Tally};
@@ -110,6 +110,14 @@ where
     G: Globalization<S::Region>,
 {
     /// A minimizer with default stopping tests, certificate and escape from saddles.
+    ///
+    /// A pairing that makes no sense does not compile: a subproblem that proposes a direction for a line search cannot
+    /// be judged by a trust region.
+    ///
+    /// ```compile_fail,E0277
+    /// use curvkit::{curvature::Hessian, second_order::{Minimizer, globalization::TrustRegion, subproblem::Factorized}};
+    /// let _ = Minimizer::new(Hessian, Factorized::default(), TrustRegion::default());
+    /// ```
     pub fn new(curvature: C, subproblem: S, globalization: G) -> Self {
         Self {
             curvature,
@@ -200,7 +208,33 @@ where
     G: Globalization<S::Region>,
 {
     /// One search from `here` to an accepted point; `spare` is a buffer for trial points.
-    fn search<O>(&mut self, problem: &O, here: &Point<O::Point>, mut spare: Option<O::Point>) -> Result<Outcome<O::Point>>
+    fn search<O>(&mut self, problem: &O, here: &Point<O::Point>, spare: Option<O::Point>) -> Result<Outcome<O::Point>>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        let mut trials = Trials::new(here, self.globalization.needs_trial_slope());
+        let mut done = Accepted::default();
+        let outcome = self.search_with(problem, here, spare, &mut trials, &mut done);
+        self.run.counts.add_evaluations(trials.costs, trials.gradients);
+        if done.trials > 0 {
+            self.run.counts.add_inner(self.subproblem.factorizations(), done.inner);
+        }
+        Ok(match outcome? {
+            Err(stop) => Outcome::Stayed(stop),
+            Ok(there) => Outcome::Moved(there, done),
+        })
+    }
+
+    /// The search itself; `trials` and `done` are right on every way out.
+    fn search_with<O>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        mut spare: Option<O::Point>,
+        trials: &mut Trials<'_, O::Point>,
+        done: &mut Accepted,
+    ) -> Result<std::result::Result<Point<O::Point>, Stop>>
     where
         O: Objective,
         C: Curvature<O>,
@@ -210,46 +244,43 @@ where
         let (x, g) = (here.x.as_slice(), here.gradient.as_slice());
         let model = Model { value: here.cost, x, gradient: g, curvature: &*operator };
         self.subproblem.prepare(&model)?;
-        let x_norm = norm(x);
         let mut size = match self.run.size {
             Some(size) => size,
-            None => self.globalization.first_size(&start(&model, x_norm)?),
+            None => self.globalization.first_size(&start(&model, norm(x))?),
         };
         let p = &mut self.scratch.p;
         p.resize(x.len(), 0.0);
-        let slopes = self.globalization.needs_trial_slope();
-        let mut done = Accepted::default();
-        let outcome = loop {
+        loop {
             let step = self.subproblem.step(&model, size, p)?;
             done.trials += 1;
             done.inner += step.inner;
             let mut trial = spare.take().unwrap_or_else(|| here.x.clone());
             add_scaled(x, 1.0, p, trial.as_mut_slice());
             if let Some(stop) = overtime(&self.stopping, self.scratch.started) {
-                break Err(stop);
+                return Ok(Err(stop));
             }
             // NaN lengths fail this test too.
             let moves = step.length > 0.0 && trial.as_slice() != x;
             if !moves || done.trials > self.stopping.max_trials {
-                break Err(self.run.no_progress(done.trials));
+                return Ok(Err(self.run.no_progress(done.trials)));
             }
-            let mut tried = evaluate(here, At { x: &trial, ..at }, p, size, &step, x_norm, slopes)?;
+            let mut tried = trials.evaluate(At { x: &trial, ..at }, p, size, &step)?;
             let mut verdict = self.globalization.judge(&tried.numbers);
             if let Verdict::Accept { size: chosen, next } = verdict {
                 if chosen != size {
                     // The search returns to an earlier trial: made again, since that is rare and storing each is not.
                     let step = self.subproblem.step(&model, chosen, p)?;
                     add_scaled(x, 1.0, p, trial.as_mut_slice());
-                    tried = evaluate(here, At { x: &trial, ..at }, p, chosen, &step, x_norm, slopes)?;
+                    tried = trials.evaluate(At { x: &trial, ..at }, p, chosen, &step)?;
                 }
                 let gradient = match tried.gradient.take() {
                     Some(gradient) => gradient,
-                    None => At { x: &trial, ..at }.gradient()?,
+                    None => trials.gradient(At { x: &trial, ..at })?,
                 };
                 if tried.cost.is_finite() && all_finite(gradient.as_slice()) {
                     done.numbers = Some(tried.numbers);
                     self.run.size = Some(next);
-                    break Ok(Point { x: trial, cost: tried.cost, gradient });
+                    return Ok(Ok(Point { x: trial, cost: tried.cost, gradient }));
                 }
                 // A broken gradient (or, made again, a broken cost) is no place to continue from: a failed trial.
                 verdict = self.globalization.judge(&Trial { actual: f64::NEG_INFINITY, ..tried.numbers });
@@ -258,18 +289,11 @@ where
             match verdict {
                 Verdict::Retry { size: next } => size = next,
                 Verdict::Stop(Stop::NoProgress { .. }) | Verdict::Accept { .. } => {
-                    break Err(self.run.no_progress(done.trials));
+                    return Ok(Err(self.run.no_progress(done.trials)));
                 }
-                Verdict::Stop(stop) => break Err(stop),
+                Verdict::Stop(stop) => return Ok(Err(stop)),
             }
-        };
-        drop(operator);
-        counts::add(&self.run.counts.factorization, self.subproblem.factorizations());
-        counts::add(&self.run.counts.inner, done.inner);
-        Ok(match outcome {
-            Err(stop) => Outcome::Stayed(stop),
-            Ok(there) => Outcome::Moved(there, done),
-        })
+        }
     }
 
     /// Looks at the exact curvature of a stationary point: fills the certificate, and returns a better point if
@@ -409,8 +433,10 @@ where
         let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
         self.run.gradient_norm = norm_inf(point.gradient.as_slice());
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
+        if wants_first_counts(&state, point.cost) {
+            drain(&self.run.total(), problem);
+        }
         record(&mut state, point, None);
-        drain(&self.run.total(), problem);
         Ok((state, None))
     }
 

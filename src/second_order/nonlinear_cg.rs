@@ -5,13 +5,15 @@
 //! (ACM TOMS 32, 2006). On a quadratic the probe of I1 makes the line search exact, and the method ends after `n` steps.
 
 use super::Line;
-use super::evaluation::{Point, Tried, evaluate};
+use super::evaluation::{Point, Trials, Tried};
 use super::globalization::interpolate::quadratic;
 use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
-use super::state::{ArgminResult, State, borrow, drain, first_point, overtime, record, terminate, wants_counts};
+use super::state::{
+    ArgminResult, State, borrow, drain, first_point, overtime, record, terminate, wants_counts, wants_first_counts,
+};
 use super::stopping::Stopping;
 use super::subproblem::Step;
-use crate::counts::{Counts, Tally};
+use crate::counts::{self, Counts, Tally};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf, scale, xpby};
@@ -366,7 +368,6 @@ struct Ray<'a, O: Objective> {
     direction: &'a [f64],
     slope: f64,
     length: f64,
-    x_norm: f64,
     from: At<'a, O>,
 }
 
@@ -374,7 +375,7 @@ impl<'a, O: Objective> Ray<'a, O> {
     fn new(problem: &'a O, here: &'a Point<O::Point>, direction: &'a [f64], counts: &'a Counts) -> Self {
         let slope = dot(here.gradient.as_slice(), direction);
         let from = At { problem, x: &here.x, rows: None, counts };
-        Self { here, direction, slope, length: norm(direction), x_norm: norm(here.x.as_slice()), from }
+        Self { here, direction, slope, length: norm(direction), from }
     }
 
     fn at<'b>(&'b self, x: &'b O::Point) -> At<'b, O> {
@@ -394,8 +395,11 @@ impl<'a, O: Objective> Ray<'a, O> {
         // What a quadratic would give whose minimizer is the trial point.
         let predicted = -0.5 * size * self.slope;
         let step = Step { predicted, slope: self.slope, length: size * self.length, inner: 0 };
-        let tried = evaluate(self.here, self.at(&trial), &buffers.p, size, &step, self.x_norm, slopes)?;
-        Ok(Some((trial, tried)))
+        let mut trials = Trials::new(self.here, slopes);
+        let tried = trials.evaluate(self.at(&trial), &buffers.p, size, &step);
+        counts::add(&self.from.counts.cost, trials.costs);
+        counts::add(&self.from.counts.gradient, trials.gradients);
+        Ok(Some((trial, tried?)))
     }
 
     /// I0: the first length of a run, or after a restart that forgot the last one.
@@ -442,8 +446,10 @@ where
         // Only to tell the search that a run begins: its first length is overruled.
         let (gradient_norm, x_norm) = (norm(g), norm(x));
         self.line_search.first_size(&Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
+        if wants_first_counts(&state, point.cost) {
+            drain(&self.run.counts.tally(), problem);
+        }
         record(&mut state, point, None);
-        drain(&self.run.counts.tally(), problem);
         Ok((state, None))
     }
 

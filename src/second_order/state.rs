@@ -66,9 +66,17 @@ pub(super) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
 
 /// Writes a run's totals into argmin's counters; only evaluations of the problem, under argmin's names.
 pub(super) fn drain<O>(total: &Tally, problem: &mut Problem<O>) {
+    if problem.counts.is_empty() {
+        problem.counts.reserve(7);
+    }
     for (name, count) in total.entries().filter(|(_, count)| *count > 0) {
         problem.counts.insert(name, count);
     }
+}
+
+/// True if the totals must be current in argmin's counters after `init`, where the run may end at once.
+pub(super) fn wants_first_counts<P>(state: &State<P>, cost: f64) -> bool {
+    state.counting_enabled || state.max_iters == 0 || cost <= state.target_cost
 }
 
 /// True if the totals must be current in argmin's counters after this iteration.

@@ -14,6 +14,7 @@ mod scratch;
 mod shift;
 mod shifted_cholesky;
 mod simplicial;
+mod sparse_cholesky;
 mod supernodal;
 
 pub use bunch_kaufman::{BunchKaufman, Inertia, Modification};

@@ -4,14 +4,11 @@
 //! Golub & Van Loan (2013), §4.2 (Cholesky) and §4.3 (band); Davis (2005), ACM TOMS 31(4) (sparse `LDLᵀ`); the
 //! direction of negative curvature from a failed pivot is that of Moré & Sorensen (1983), §3.
 
-use super::banded::Banded;
 use super::dense::{DenseCholesky, check_entries};
 use super::norms::MatrixNorms;
-use super::ordering::{Order, check_pattern};
-use super::simplicial::Simplicial;
-use super::supernodal::Supernodal;
-use crate::error::{Error, Result};
-use crate::linalg::operator::{Form, SparseView, SymmetricOperator};
+use super::sparse_cholesky::SparseCholesky;
+use crate::error::Result;
+use crate::linalg::operator::{Form, SymmetricOperator};
 
 /// Why a Cholesky factorization stopped: the matrix is not positive definite.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -23,17 +20,12 @@ pub struct NotPositiveDefinite {
     pub deficit: f64,
 }
 
-/// Flops per entry of `L` from which on supernodes are faster than one row at a time.
-const SUPERNODAL_RATIO: f64 = 40.0;
-
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Kernel {
     #[default]
     Diagonal,
     Dense,
-    Banded,
-    Simplicial,
-    Supernodal,
+    Sparse,
 }
 
 /// Cholesky factorization of `B + σI` that keeps its buffers, and for sparse matrices the symbolic analysis, while the
@@ -65,16 +57,8 @@ pub struct ShiftedCholesky {
     diagonal: Vec<f64>,
     pivots: Vec<f64>,
     dense: DenseCholesky,
-    /// Pattern of the last sparse matrix, and its values.
-    starts: Vec<usize>,
-    rows: Vec<usize>,
-    values: Vec<f64>,
-    sparse: Option<Kernel>,
-    banded: Banded,
-    order: Order,
-    simplicial: Simplicial,
-    supernodal: Supernodal,
-    permuted: Vec<f64>,
+    /// Boxed, and made when first needed: most of the size, and solvers are moved about by value.
+    sparse: Option<Box<SparseCholesky>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -108,49 +92,14 @@ impl ShiftedCholesky {
                 self.diagonal.extend_from_slice(d);
                 check_entries(d)
             }
-            Form::Sparse(view) => self.load_sparse(view),
+            Form::Sparse(view) => {
+                self.kernel = Kernel::Sparse;
+                self.sparse.get_or_insert_with(Box::default).load(self.n, view)
+            }
             _ => {
                 self.kernel = Kernel::Dense;
                 self.dense.load(operator)
             }
-        }
-    }
-
-    fn load_sparse(&mut self, view: SparseView<'_>) -> Result<()> {
-        let known = self
-            .sparse
-            .filter(|_| self.starts == view.starts && self.rows == view.rows && self.values.len() == view.values.len());
-        self.kernel = match known {
-            Some(kernel) => kernel,
-            None => {
-                self.sparse = None;
-                check_pattern(view)?;
-                Error::check_len("sparse matrix", self.n, view.dim())?;
-                self.analyse(view)?
-            }
-        };
-        self.sparse = Some(self.kernel);
-        self.values.clear();
-        self.values.extend_from_slice(view.values);
-        check_entries(view.values)
-    }
-
-    fn analyse(&mut self, view: SparseView<'_>) -> Result<Kernel> {
-        self.starts.clear();
-        self.starts.extend_from_slice(view.starts);
-        self.rows.clear();
-        self.rows.extend_from_slice(view.rows);
-        if self.banded.analyse(view) {
-            return Ok(Kernel::Banded);
-        }
-        self.order = Order::choose(view)?;
-        self.permuted.resize(self.n, 0.0);
-        if self.order.flops > SUPERNODAL_RATIO * self.order.fill {
-            self.supernodal.analyse(view, &self.order)?;
-            Ok(Kernel::Supernodal)
-        } else {
-            self.simplicial.analyse(view, &self.order)?;
-            Ok(Kernel::Simplicial)
         }
     }
 
@@ -160,8 +109,10 @@ impl ShiftedCholesky {
     /// [`NotPositiveDefinite`] at the first pivot that is not positive (or overflows).
     pub fn factor(&mut self, shift: f64) -> std::result::Result<(), NotPositiveDefinite> {
         self.count += 1;
-        let result = match self.kernel {
-            Kernel::Diagonal => {
+        let result = match (self.kernel, &mut self.sparse) {
+            (Kernel::Dense, _) => self.dense.factor(shift),
+            (Kernel::Sparse, Some(sparse)) => sparse.factor(shift),
+            _ => {
                 self.pivots.clear();
                 self.pivots.extend(self.diagonal.iter().map(|d| d + shift));
                 match self.pivots.iter().position(|d| !(*d > 0.0 && *d <= f64::MAX)) {
@@ -169,20 +120,16 @@ impl ShiftedCholesky {
                     Some(pivot) => Err(NotPositiveDefinite { pivot, deficit: (-self.pivots[pivot]).max(0.0) }),
                 }
             }
-            Kernel::Dense => self.dense.factor(shift),
-            Kernel::Banded => self.banded.factor(&self.values, shift),
-            Kernel::Simplicial => self.simplicial.factor(&self.values, shift),
-            Kernel::Supernodal => self.supernodal.factor(&self.values, shift),
         };
         self.state = match result {
             Ok(()) => State::Factored,
             Err(e) => State::Failed(e.pivot),
         };
-        result.map_err(|e| NotPositiveDefinite { pivot: if self.is_permuted() { self.order.old[e.pivot] } else { e.pivot }, ..e })
-    }
-
-    fn is_permuted(&self) -> bool {
-        matches!(self.kernel, Kernel::Simplicial | Kernel::Supernodal)
+        let original = |pivot| match (self.kernel, &self.sparse) {
+            (Kernel::Sparse, Some(sparse)) => sparse.original(pivot),
+            _ => pivot,
+        };
+        result.map_err(|e| NotPositiveDefinite { pivot: original(e.pivot), ..e })
     }
 
     /// Whether a solve is possible: a factorization succeeded and the lengths fit. Otherwise the result is NaN.
@@ -199,35 +146,14 @@ impl ShiftedCholesky {
         if !self.ready(b, x) {
             return;
         }
-        if !self.is_permuted() {
-            x.copy_from_slice(b);
-        }
-        match self.kernel {
-            Kernel::Diagonal => x.iter_mut().zip(&self.pivots).for_each(|(x, d)| *x /= d),
-            Kernel::Dense => {
+        match (self.kernel, &mut self.sparse) {
+            (Kernel::Dense, _) => {
+                x.copy_from_slice(b);
                 self.dense.forward(x);
                 self.dense.backward(x);
             }
-            Kernel::Banded => {
-                self.banded.forward(x);
-                self.banded.scale(false, x);
-                self.banded.backward(x);
-            }
-            Kernel::Simplicial => {
-                let y = &mut self.permuted;
-                y.iter_mut().zip(&self.order.old).for_each(|(y, &i)| *y = b[i]);
-                self.simplicial.forward(y);
-                self.simplicial.scale(false, y);
-                self.simplicial.backward(y);
-                y.iter().zip(&self.order.old).for_each(|(y, &i)| x[i] = *y);
-            }
-            Kernel::Supernodal => {
-                let y = &mut self.permuted;
-                y.iter_mut().zip(&self.order.old).for_each(|(y, &i)| *y = b[i]);
-                self.supernodal.forward(y);
-                self.supernodal.backward(y);
-                y.iter().zip(&self.order.old).for_each(|(y, &i)| x[i] = *y);
-            }
+            (Kernel::Sparse, Some(sparse)) => sparse.solve(b, x),
+            _ => x.iter_mut().zip(b).zip(&self.pivots).for_each(|((x, b), d)| *x = b / d),
         }
     }
 
@@ -236,23 +162,13 @@ impl ShiftedCholesky {
         if !self.ready(b, w) {
             return;
         }
-        if self.is_permuted() {
-            w.iter_mut().zip(&self.order.old).for_each(|(w, &i)| *w = b[i]);
-        } else {
-            w.copy_from_slice(b);
-        }
-        match self.kernel {
-            Kernel::Diagonal => w.iter_mut().zip(&self.pivots).for_each(|(w, d)| *w /= d.sqrt()),
-            Kernel::Dense => self.dense.forward(w),
-            Kernel::Banded => {
-                self.banded.forward(w);
-                self.banded.scale(true, w);
+        match (self.kernel, &mut self.sparse) {
+            (Kernel::Dense, _) => {
+                w.copy_from_slice(b);
+                self.dense.forward(w);
             }
-            Kernel::Simplicial => {
-                self.simplicial.forward(w);
-                self.simplicial.scale(true, w);
-            }
-            Kernel::Supernodal => self.supernodal.forward(w),
+            (Kernel::Sparse, Some(sparse)) => sparse.half_solve(b, w),
+            _ => w.iter_mut().zip(b).zip(&self.pivots).for_each(|((w, b), d)| *w = b / d.sqrt()),
         }
     }
 
@@ -263,18 +179,13 @@ impl ShiftedCholesky {
         if v.len() != self.n {
             return false;
         }
-        match self.kernel {
-            Kernel::Diagonal => {
+        match (self.kernel, &mut self.sparse) {
+            (Kernel::Dense, _) => self.dense.negative_curvature(pivot, v),
+            (Kernel::Sparse, Some(sparse)) => sparse.negative_curvature(pivot, v),
+            _ => {
                 v.fill(0.0);
                 v[pivot] = 1.0;
             }
-            Kernel::Dense => self.dense.negative_curvature(pivot, v),
-            Kernel::Banded => self.banded.negative_curvature(pivot, v),
-            Kernel::Simplicial => self.simplicial.negative_curvature(pivot, &mut self.permuted),
-            Kernel::Supernodal => self.supernodal.negative_curvature(pivot, &mut self.permuted),
-        }
-        if self.is_permuted() {
-            self.permuted.iter().zip(&self.order.old).for_each(|(y, &i)| v[i] = *y);
         }
         v.iter().all(|x| x.is_finite())
     }
@@ -291,10 +202,10 @@ impl ShiftedCholesky {
 
     /// Norms and Gershgorin bounds of `B` (without a shift).
     pub fn norms(&self) -> MatrixNorms {
-        match self.kernel {
-            Kernel::Diagonal => MatrixNorms::diagonal(&self.diagonal),
-            Kernel::Dense => self.dense.norms(),
-            _ => MatrixNorms::sparse(SparseView { starts: &self.starts, rows: &self.rows, values: &self.values }),
+        match (self.kernel, &self.sparse) {
+            (Kernel::Dense, _) => self.dense.norms(),
+            (Kernel::Sparse, Some(sparse)) => sparse.norms(),
+            _ => MatrixNorms::diagonal(&self.diagonal),
         }
     }
 
@@ -306,6 +217,9 @@ impl ShiftedCholesky {
     /// Which kernel the loaded matrix takes.
     #[cfg(test)]
     pub(super) fn kernel_name(&self) -> String {
-        format!("{:?}", self.kernel)
+        match (self.kernel, &self.sparse) {
+            (Kernel::Sparse, Some(sparse)) => sparse.kernel_name(),
+            _ => format!("{:?}", self.kernel),
+        }
     }
 }
