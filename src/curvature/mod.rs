@@ -2,6 +2,7 @@
 
 mod absolute;
 mod bfgs;
+mod gauss_newton;
 mod hessian;
 mod identity;
 mod lbfgs;
@@ -14,6 +15,7 @@ use crate::problem::{At, Objective};
 
 pub use absolute::Absolute;
 pub use bfgs::Bfgs;
+pub use gauss_newton::GaussNewton;
 pub use hessian::{Hessian, HessianProducts};
 pub use identity::Identity;
 pub use lbfgs::Lbfgs;

@@ -7,6 +7,8 @@ mod elements;
 #[cfg(feature = "expression")]
 mod expression;
 mod function;
+mod least_squares;
+mod residuals;
 
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
@@ -21,6 +23,8 @@ pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;
 pub use function::{Erased, Function, HessianMatrix};
+pub use least_squares::LeastSquares;
+pub use residuals::{FromArgmin, JacobianMatrix, Linearization, Linearize, ResidualHessian, Residuals};
 
 /// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one
 /// [`Vector`] type. It is implemented for you; implement argmin's two traits.

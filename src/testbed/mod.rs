@@ -16,29 +16,12 @@ use crate::error::{Error, Result};
 use crate::problem::{Erased, Function};
 use std::sync::Arc;
 
+pub use crate::problem::Residuals;
 pub use sum_of_squares::{Bend, ResidualFunction, SumOfSquares, Terms};
 pub use work::Work;
 
 /// The tables of all families.
 const TABLES: &[&[Entry]] = &[mgh::TABLE, chained::TABLE, low_rank::TABLE, variational::TABLE, quadratic::TABLE, saddles::TABLE];
-
-/// Residuals `r: ℝⁿ → ℝᵐ` and their Jacobian; object safe.
-pub trait Residuals: Send + Sync {
-    /// Number of variables.
-    fn n(&self) -> usize;
-    /// Number of residuals.
-    fn m(&self) -> usize;
-    /// `out ← r(x)`, `m` values.
-    ///
-    /// # Errors
-    /// [`Error::Dimension`] if a length is wrong.
-    fn residuals(&self, x: &[f64], out: &mut [f64]) -> Result<()>;
-    /// `out ← J(x)`, `m × n`, column-major.
-    ///
-    /// # Errors
-    /// [`Error::Dimension`] if a length is wrong.
-    fn jacobian(&self, x: &[f64], out: &mut [f64]) -> Result<()>;
-}
 
 /// A problem with what is known about it.
 #[derive(Clone)]

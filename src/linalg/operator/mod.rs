@@ -5,12 +5,15 @@
 
 mod dense;
 mod diagonal;
+mod gram;
 mod sparse;
 
 use crate::error::{Error, Result};
+use crate::linalg::vector::dot;
 
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
+pub use gram::Gram;
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 
 /// A boxed operator that may borrow the curvature, the problem and the point it was made from.
@@ -60,6 +63,8 @@ pub enum Form<'a> {
     Rows(&'a [Vec<f64>]),
     /// Compressed sparse columns; both triangles are stored, row indices sorted in each column.
     Sparse(SparseView<'a>),
+    /// `JᵀJ` by its factor.
+    Gram(Gram<'a>),
 }
 
 impl<T: SymmetricOperator + ?Sized> SymmetricOperator for &T {
@@ -111,6 +116,7 @@ pub fn write_dense(operator: &dyn SymmetricOperator, out: &mut [f64]) -> Result<
                 rows.iter().zip(values).for_each(|(&i, v)| out[j * n + i] += v);
             }
         }
+        Form::Gram(gram) => gram.write(out),
         Form::Diagonal(d) => {
             out.fill(0.0);
             d.iter().enumerate().for_each(|(i, v)| out[i * n + i] = *v);
@@ -146,6 +152,7 @@ pub fn write_diagonal(operator: &dyn SymmetricOperator, out: &mut [f64]) -> bool
                 *o = rows.binary_search(&j).map_or(0.0, |k| values[k]);
             }
         }
+        Form::Gram(gram) => out.iter_mut().enumerate().for_each(|(j, o)| *o = dot(gram.column(j), gram.column(j))),
         Form::Product => return false,
     }
     true

@@ -1,0 +1,44 @@
+//! The Gauss–Newton matrix `JᵀJ` of a sum of squares.
+
+use super::Curvature;
+use crate::counts;
+use crate::error::Result;
+use crate::linalg::operator::{Form, Gram};
+use crate::linalg::{Operator, SymmetricOperator};
+use crate::problem::{At, Linearization, Linearize};
+use std::sync::Arc;
+
+/// `B = JᵀJ`, handed on by its factor `J`: positive semidefinite, exact where the residuals vanish or are linear.
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct GaussNewton;
+
+/// A shared linearization whose Jacobian is known.
+struct Shared(Arc<dyn Linearization>);
+
+impl Shared {
+    fn gram(&self) -> Result<Gram<'_>> {
+        self.0.gram()
+    }
+}
+
+impl SymmetricOperator for Shared {
+    fn dim(&self) -> usize {
+        self.gram().map_or(0, |gram| gram.n)
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        self.gram()?.apply(v, out)
+    }
+    fn form(&self) -> Form<'_> {
+        self.gram().map_or(Form::Product, Form::Gram)
+    }
+}
+
+impl<O: Linearize> Curvature<O> for GaussNewton {
+    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
+        let shared = Shared(at.problem.linearize(at.x)?);
+        counts::add(&at.counts.jacobian, 1);
+        shared.gram()?;
+        Ok(Box::new(shared))
+    }
+}

@@ -1,0 +1,176 @@
+//! `f(x) = ½ Σ rᵢ(x)²` over [`Residuals`], with the last point's residuals and Jacobian shared by everything at that point.
+//!
+//! `∇f = Jᵀr`; the Gauss–Newton matrix is `JᵀJ`, the exact Hessian `JᵀJ + Σ rᵢ ∇²rᵢ`.
+
+use super::residuals::{Linearization, Linearize, ResidualHessian, Residuals};
+use crate::error::{Error, Result};
+use crate::linalg::Vector;
+use crate::linalg::operator::{DenseMatrix, Gram};
+use crate::linalg::vector::dot;
+use argmin::core::{CostFunction, Error as ArgminError, Gradient, Hessian};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// A nonlinear least-squares problem as an argmin problem over points of type `P`.
+///
+/// # Example
+/// ```
+/// use argmin::core::{CostFunction, Gradient};
+/// use curvkit::problem::{LeastSquares, Residuals};
+///
+/// struct Line; // r = (x − 1, x − 3)
+/// impl Residuals for Line {
+///     fn n(&self) -> usize { 1 }
+///     fn m(&self) -> usize { 2 }
+///     fn residuals(&self, x: &[f64], out: &mut [f64]) -> curvkit::error::Result<()> {
+///         out.copy_from_slice(&[x[0] - 1.0, x[0] - 3.0]);
+///         Ok(())
+///     }
+///     fn jacobian(&self, _: &[f64], out: &mut [f64]) -> curvkit::error::Result<()> {
+///         out.fill(1.0);
+///         Ok(())
+///     }
+/// }
+/// let problem = LeastSquares::new(Line);
+/// assert_eq!(problem.cost(&vec![2.0])?, 1.0);
+/// assert_eq!(problem.gradient(&vec![3.0])?, [2.0]);
+/// # Ok::<(), argmin::core::Error>(())
+/// ```
+pub struct LeastSquares<R, P = Vec<f64>> {
+    residuals: Arc<R>,
+    /// The last point; locked to look up or replace, never while the user's functions run.
+    last: Mutex<Option<Arc<Pass<R>>>>,
+    point: PhantomData<fn() -> P>,
+}
+
+impl<R, P> Clone for LeastSquares<R, P> {
+    fn clone(&self) -> Self {
+        Self { residuals: self.residuals.clone(), last: Mutex::new(None), point: PhantomData }
+    }
+}
+
+impl<R: Residuals> LeastSquares<R> {
+    /// Over points `Vec<f64>`; see [`over`](Self::over) for others.
+    pub fn new(residuals: R) -> Self {
+        Self { residuals: Arc::new(residuals), last: Mutex::new(None), point: PhantomData }
+    }
+
+    /// The same problem over another container, for example `nalgebra::DVector<f64>`.
+    pub fn over<P: Vector>(self) -> LeastSquares<R, P> {
+        LeastSquares { residuals: self.residuals, last: self.last, point: PhantomData }
+    }
+}
+
+/// Residuals at a point, and their Jacobian once it was asked for.
+struct Pass<R> {
+    residuals: Arc<R>,
+    x: Vec<f64>,
+    residual: Vec<f64>,
+    cost: f64,
+    jacobian: OnceLock<Vec<f64>>,
+}
+
+impl<R: Residuals> Pass<R> {
+    fn new(residuals: Arc<R>, x: &[f64]) -> Result<Self> {
+        Error::check_len("point", residuals.n(), x.len())?;
+        let mut residual = vec![0.0; residuals.m()];
+        residuals.residuals(x, &mut residual)?;
+        let cost = 0.5 * dot(&residual, &residual);
+        Ok(Self { residuals, x: x.to_vec(), residual, cost, jacobian: OnceLock::new() })
+    }
+
+    fn gram(&self) -> Result<Gram<'_>> {
+        let jacobian = match self.jacobian.get() {
+            Some(jacobian) => jacobian,
+            None => {
+                let mut jacobian = vec![0.0; self.residual.len() * self.x.len()];
+                self.residuals.jacobian(&self.x, &mut jacobian)?;
+                self.jacobian.get_or_init(|| jacobian)
+            }
+        };
+        Gram::new(self.x.len(), jacobian, &self.residual)
+    }
+}
+
+impl<R: Residuals> Linearization for Pass<R> {
+    fn cost(&self) -> f64 {
+        self.cost
+    }
+    fn gram(&self) -> Result<Gram<'_>> {
+        Pass::gram(self)
+    }
+}
+
+impl<R: Residuals, P> LeastSquares<R, P> {
+    /// The residuals.
+    pub fn residuals(&self) -> &R {
+        &self.residuals
+    }
+
+    fn pass(&self, x: &[f64]) -> Result<Arc<Pass<R>>> {
+        let same = |pass: &Arc<Pass<R>>| pass.x.iter().map(|v| v.to_bits()).eq(x.iter().map(|v| v.to_bits()));
+        let lock = || self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(pass) = lock().as_ref().filter(|pass| same(pass)) {
+            return Ok(pass.clone());
+        }
+        let pass = Arc::new(Pass::new(self.residuals.clone(), x)?);
+        *lock() = Some(pass.clone());
+        Ok(pass)
+    }
+}
+
+impl<R: ResidualHessian, P> LeastSquares<R, P> {
+    /// `Σ rᵢ ∇²rᵢ`: what Gauss–Newton leaves out of the Hessian, `n × n`.
+    ///
+    /// # Errors
+    /// Whatever the residuals report.
+    pub fn residual_term(&self, x: &[f64]) -> Result<Vec<f64>> {
+        let pass = self.pass(x)?;
+        let mut out = vec![0.0; x.len() * x.len()];
+        self.residuals.weighted_hessian(x, &pass.residual, &mut out)?;
+        Ok(out)
+    }
+}
+
+impl<R: Residuals, P: Vector> CostFunction for LeastSquares<R, P> {
+    type Param = P;
+    type Output = f64;
+    fn cost(&self, x: &P) -> std::result::Result<f64, ArgminError> {
+        Ok(self.pass(x.as_slice())?.cost)
+    }
+}
+
+impl<R: Residuals, P: Vector> Gradient for LeastSquares<R, P> {
+    type Param = P;
+    type Gradient = P;
+    fn gradient(&self, x: &P) -> std::result::Result<P, ArgminError> {
+        let pass = self.pass(x.as_slice())?;
+        let mut g = x.clone();
+        pass.gram()?.gradient(g.as_mut_slice());
+        Ok(g)
+    }
+}
+
+impl<R: ResidualHessian, P: Vector> Hessian for LeastSquares<R, P> {
+    type Param = P;
+    type Hessian = DenseMatrix;
+    fn hessian(&self, x: &P) -> std::result::Result<DenseMatrix, ArgminError> {
+        let x = x.as_slice();
+        let n = x.len();
+        let mut h = self.residual_term(x)?;
+        let pass = self.pass(x)?;
+        let gram = pass.gram()?;
+        for j in 0..n {
+            for i in 0..n {
+                h[j * n + i] += dot(gram.column(i), gram.column(j));
+            }
+        }
+        Ok(DenseMatrix::new(n, h)?)
+    }
+}
+
+impl<R: Residuals + 'static, P: Vector> Linearize for LeastSquares<R, P> {
+    fn linearize(&self, x: &P) -> Result<Arc<dyn Linearization>> {
+        Ok(self.pass(x.as_slice())?)
+    }
+}
