@@ -59,15 +59,15 @@ pub enum Error {
     #[error("{file}:{line}: {}expected {expected}, found {found}", column.as_ref().map(|c| format!("column `{c}`: ")).unwrap_or_default())]
     Data {
         /// The file, or the name of the text.
-        file: String,
+        file: Box<str>,
         /// One-based line; one past the last where something is missing at the end.
         line: usize,
         /// The column's name or one-based number, where the offence is one column's.
-        column: Option<String>,
+        column: Option<Box<str>>,
         /// What should be there.
-        expected: String,
+        expected: Box<str>,
         /// What is there.
-        found: String,
+        found: Box<str>,
     },
     /// A function of the user's problem failed.
     #[error("the problem's {what} failed: {source}")]

@@ -19,7 +19,7 @@ impl<'a> Place<'a> {
     }
 
     /// [`Error::Data`] here.
-    pub fn error(self, expected: impl Into<String>, found: impl Into<String>) -> Error {
+    pub fn error(self, expected: impl Into<Box<str>>, found: impl Into<Box<str>>) -> Error {
         Error::Data {
             file: self.file.into(),
             line: self.line,
