@@ -55,6 +55,20 @@ pub enum Error {
         /// Why it cannot be read.
         reason: String,
     },
+    /// A data file that does not say what it should.
+    #[error("{file}:{line}: {}expected {expected}, found {found}", column.as_ref().map(|c| format!("column `{c}`: ")).unwrap_or_default())]
+    Data {
+        /// The file, or the name of the text.
+        file: Box<str>,
+        /// One-based line; one past the last where something is missing at the end.
+        line: usize,
+        /// The column's name or one-based number, where the offence is one column's.
+        column: Option<Box<str>>,
+        /// What should be there.
+        expected: Box<str>,
+        /// What is there.
+        found: Box<str>,
+    },
     /// A function of the user's problem failed.
     #[error("the problem's {what} failed: {source}")]
     Problem {

@@ -4,6 +4,7 @@
 
 pub mod counts;
 pub mod curvature;
+pub mod dataset;
 pub mod error;
 pub mod linalg;
 pub mod problem;

@@ -6,6 +6,8 @@ pub mod chained;
 mod local;
 pub mod low_rank;
 pub mod mgh;
+#[cfg(feature = "autodiff")]
+pub mod nist;
 pub mod quadratic;
 pub mod saddles;
 mod sum_of_squares;

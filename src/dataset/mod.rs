@@ -1,0 +1,11 @@
+//! Data: the reference regressions of NIST ([`nist`]) and tables of numbers from text files (`Table`, feature `dataset`).
+//!
+//! Everything that is read is judged: an error names the file, the line, the column, what was expected and what was found.
+
+pub mod nist;
+#[cfg(feature = "dataset")]
+mod table;
+mod text;
+
+#[cfg(feature = "dataset")]
+pub use table::Table;
