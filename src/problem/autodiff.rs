@@ -89,7 +89,7 @@ impl<F: DualFunction, P> AutoDiff<F, P> {
 }
 
 /// Calls `work` with `n` numbers `lift(i)`: on the stack if they fit into `N`, else in one allocation.
-fn with_lifted<D: DualNum<f64> + Copy, R, const N: usize>(
+pub(super) fn with_lifted<D: DualNum<f64> + Copy, R, const N: usize>(
     n: usize,
     work: impl FnOnce(&mut [D]) -> R,
     lift: impl Fn(usize) -> D,
@@ -102,7 +102,7 @@ fn with_lifted<D: DualNum<f64> + Copy, R, const N: usize>(
     }
 }
 
-fn unit<const N: usize>(k: usize) -> SVector<f64, N> {
+pub(super) fn unit<const N: usize>(k: usize) -> SVector<f64, N> {
     SVector::from_fn(|i, _| f64::from(i == k))
 }
 
@@ -193,7 +193,7 @@ fn write_gradient<F: DualFunction>(f: &F, x: &[f64], out: &mut [f64]) {
     }
 }
 
-fn write_hessian<F: DualFunction>(f: &F, x: &[f64], out: &mut [f64]) {
+pub(super) fn write_hessian<F: DualFunction>(f: &F, x: &[f64], out: &mut [f64]) {
     match x.len() {
         0..=2 => hessian_chunked::<F, 2>(f, x, out),
         _ => hessian_chunked::<F, 4>(f, x, out),

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
+#[cfg(feature = "autodiff")]
+mod autodiff_residuals;
 pub mod check;
 mod elements;
 #[cfg(feature = "expression")]
@@ -17,6 +19,8 @@ use argmin::core::{CostFunction, Gradient};
 
 #[cfg(feature = "autodiff")]
 pub use autodiff::{AutoDiff, DualFunction, DualNum};
+#[cfg(feature = "autodiff")]
+pub use autodiff_residuals::{AutoResiduals, DualResiduals};
 #[cfg(feature = "autodiff")]
 pub use elements::{AutoElement, DualElement};
 pub use elements::{Element, Elements, ElementsBuilder};

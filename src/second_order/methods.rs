@@ -13,6 +13,9 @@
 //! | [`saddle_free_newton`] | absolute Hessian | [`Factorized`] | [`Armijo`] |
 //! | [`bfgs`], [`lbfgs`] | quasi-Newton | [`Factorized`] (inverse) | [`HagerZhang`] |
 //! | [`sr1`] | SR1 | [`MoreSorensen`] | [`TrustRegion`] |
+//! | [`gauss_newton`] | Gauss–Newton | [`Factorized`] (QR) | [`Armijo`] |
+//! | [`levenberg_marquardt`] | Gauss–Newton | [`MoreHebden`] | [`TrustRegion`] |
+//! | [`levenberg_marquardt_nielsen`] | Gauss–Newton | [`Damped`] | [`DampingControl`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
 //!
@@ -20,10 +23,12 @@
 //! [`with_curvature`](Minimizer::with_curvature) puts another matrix under the same method, and
 //! [`Minimizer::new`] takes any pairing that makes sense.
 
-use super::globalization::{Armijo, CubicWeight, Fixed, HagerZhang, InitialStep, TrustRegion};
+use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, TrustRegion};
 use super::minimizer::Minimizer;
-use super::subproblem::{CubicExact, CubicLanczos, Dogleg, Factorized, Gltr, MoreSorensen, Steihaug, TruncatedCg};
-use crate::curvature::{Absolute, Bfgs, Hessian, HessianProducts, Identity, Lbfgs, Sr1};
+use super::subproblem::{
+    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg,
+};
+use crate::curvature::{Absolute, Bfgs, GaussNewton, Hessian, HessianProducts, Identity, Lbfgs, Sr1};
 
 /// Newton's method with a line search: Cholesky, else a modified factorization; backtracking.
 pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {
@@ -68,6 +73,21 @@ pub fn cubic_lanczos() -> Minimizer<HessianProducts, CubicLanczos, CubicWeight> 
 /// Newton's method on the absolute Hessian: repelled by saddles (Dauphin et al. 2014).
 pub fn saddle_free_newton() -> Minimizer<Absolute<Hessian>, Factorized, Armijo> {
     Minimizer::new(Absolute::default(), Factorized::default(), Armijo::default())
+}
+
+/// Gauss–Newton with a line search, each direction by QR of the Jacobian.
+pub fn gauss_newton() -> Minimizer<GaussNewton, Factorized, Armijo> {
+    Minimizer::new(GaussNewton, Factorized::default(), Armijo::default())
+}
+
+/// Levenberg–Marquardt as a trust region in scaled variables (Moré 1978): the default for least squares.
+pub fn levenberg_marquardt() -> Minimizer<GaussNewton, MoreHebden, TrustRegion> {
+    Minimizer::new(GaussNewton, MoreHebden::default(), TrustRegion::default())
+}
+
+/// Levenberg–Marquardt with Nielsen's control of the damping (Nielsen 1999), in scaled variables.
+pub fn levenberg_marquardt_nielsen() -> Minimizer<GaussNewton, Damped, DampingControl> {
+    Minimizer::new(GaussNewton, Damped::default(), DampingControl::default())
 }
 
 /// Dense BFGS with the Hager–Zhang line search.

@@ -246,7 +246,7 @@ where
         self.subproblem.prepare(&model)?;
         let mut size = match self.run.size {
             Some(size) => size,
-            None => self.globalization.first_size(&start(&model, norm(x))?),
+            None => self.globalization.first_size(&start(&model, norm(x), self.subproblem.scaled_norm(x))?),
         };
         let p = &mut self.scratch.p;
         p.resize(x.len(), 0.0);
@@ -429,6 +429,7 @@ where
     fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> ArgminResult<P> {
         self.stopping.validate()?;
         self.run = Run::default();
+        self.subproblem.begin();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
         let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
         self.run.gradient_norm = norm_inf(point.gradient.as_slice());

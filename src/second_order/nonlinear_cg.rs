@@ -445,7 +445,13 @@ where
         self.run.steepest(g);
         // Only to tell the search that a run begins: its first length is overruled.
         let (gradient_norm, x_norm) = (norm(g), norm(x));
-        self.line_search.first_size(&Start { gradient_norm, x_norm, largest_diagonal: None, gradient_curvature: None });
+        self.line_search.first_size(&Start {
+            gradient_norm,
+            x_norm,
+            scaled_x_norm: None,
+            largest_diagonal: None,
+            gradient_curvature: None,
+        });
         if wants_first_counts(&state, point.cost) {
             drain(&self.run.counts.tally(), problem);
         }

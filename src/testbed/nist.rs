@@ -9,8 +9,9 @@
 //! # Reference
 //! National Institute of Standards and Technology, *StRD: Nonlinear Least Squares Regression*.
 
+use crate::dataset::nist::{self, NistDataset};
 use crate::error::{Error, Result};
-use crate::problem::DualNum;
+use crate::problem::{AutoResiduals, DualNum, DualResiduals};
 use std::f64::consts::{FRAC_1_PI, PI, TAU};
 
 /// A regression model over numbers of type `D`: `f64`, or duals for derivatives by the parameters.
@@ -213,6 +214,44 @@ fn richards<D: DualNum<f64> + Copy>(b: &[D], x: &[f64]) -> D {
 fn bennett<D: DualNum<f64> + Copy>(b: &[D], x: &[f64]) -> D {
     open!([b1, b2, b3] = b, [x] = x);
     b1 * (-(b2 + x).ln() / b3).exp()
+}
+
+/// A regression with its data: residuals with exact derivatives.
+#[derive(Debug, Clone)]
+pub struct Regression {
+    data: NistDataset,
+    target: Vec<f64>,
+}
+
+impl Regression {
+    /// The data set and what is certified about it.
+    pub fn data(&self) -> &NistDataset {
+        &self.data
+    }
+}
+
+/// One of the 27 regressions as [`Residuals`](crate::problem::Residuals).
+///
+/// # Errors
+/// [`Error::Unknown`] with the nearest name.
+pub fn regression(name: &str) -> Result<AutoResiduals<Regression>> {
+    model::<f64>(name)?;
+    let data = nist::load(name)?;
+    let target = data.target();
+    Ok(AutoResiduals(Regression { data, target }))
+}
+
+impl DualResiduals for Regression {
+    fn n(&self) -> usize {
+        self.data.n_parameters()
+    }
+    fn m(&self) -> usize {
+        self.target.len()
+    }
+    fn visit<D: DualNum<f64> + Copy>(&self, b: &[D], each: &mut impl FnMut(D)) {
+        let Ok(model) = model::<D>(&self.data.name) else { return };
+        self.data.rows().zip(&self.target).for_each(|(x, y)| each((model.predict)(b, x) - *y));
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! [`ShiftedCholesky`] factors `B + σI` for any storage and picks the kernel by size and pattern: plain loops, faer's
 //! blocked Cholesky, a band, a simplicial `LDLᵀ`, or supernodes. [`BunchKaufman`] takes dense indefinite matrices,
-//! [`SymmetricEigen`] gives eigenvalues and eigenvectors.
+//! [`SymmetricEigen`] gives eigenvalues and eigenvectors, [`PivotedQr`] solves damped least squares.
 
 mod banded;
 mod bunch_kaufman;
@@ -10,6 +10,7 @@ mod dense;
 mod eigen;
 mod norms;
 mod ordering;
+mod qr;
 mod scratch;
 mod shift;
 mod shifted_cholesky;
@@ -20,6 +21,7 @@ mod supernodal;
 pub use bunch_kaufman::{BunchKaufman, Inertia, Modification};
 pub use eigen::SymmetricEigen;
 pub use norms::MatrixNorms;
+pub use qr::PivotedQr;
 pub use shift::DefiniteShift;
 pub use shifted_cholesky::{NotPositiveDefinite, ShiftedCholesky};
 

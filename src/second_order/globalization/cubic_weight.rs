@@ -196,7 +196,13 @@ mod tests {
         let unknown = Start { gradient_curvature: None, ..start };
         assert_eq!(CubicWeight::default().first_size(&unknown), 0.2);
         assert_eq!(CubicWeight { initial_weight: Some(8.0), ..CubicWeight::default() }.first_size(&start), 0.125);
-        let nothing = Start { gradient_norm: 0.0, x_norm: f64::NAN, gradient_curvature: Some(0.0), largest_diagonal: None };
+        let nothing = Start {
+            gradient_norm: 0.0,
+            x_norm: f64::NAN,
+            gradient_curvature: Some(0.0),
+            scaled_x_norm: None,
+            largest_diagonal: None,
+        };
         assert_eq!(CubicWeight::default().first_size(&nothing), 1.0);
     }
 

@@ -114,6 +114,8 @@ pub struct Start {
     pub gradient_norm: f64,
     /// `‖x₀‖₂`.
     pub x_norm: f64,
+    /// `‖D x₀‖` if sizes are measured in scaled variables.
+    pub scaled_x_norm: Option<f64>,
     /// Largest diagonal entry of `B₀`, where the form shows it.
     pub largest_diagonal: Option<f64>,
     /// `g₀ᵀB₀g₀ / ‖g₀‖²`: the curvature along the gradient, where it is known.

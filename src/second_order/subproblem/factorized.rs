@@ -1,7 +1,7 @@
 //! The Newton direction `d = −B̃⁻¹g` from a factorization, for line searches: `p = α d`.
 //!
 //! `B̃ = B` where `B` is positive definite. Otherwise a dense `B` is modified through its Bunch–Kaufman factors, a sparse
-//! one is shifted. The model's numbers are always those of the true `B`.
+//! one is shifted, a Gauss–Newton matrix is solved by QR of its Jacobian. The model's numbers are always those of the true `B`.
 //!
 //! # Reference
 //! Nocedal & Wright (2006), §3.4; Cheng & Higham (1998), SIMAX 19(4).
@@ -9,7 +9,7 @@
 use super::{Model, Step, Subproblem};
 use crate::error::{Error, Result};
 use crate::linalg::Form;
-use crate::linalg::factor::{BunchKaufman, DefiniteShift, Modification, ShiftedCholesky};
+use crate::linalg::factor::{BunchKaufman, DefiniteShift, Modification, PivotedQr, ShiftedCholesky};
 use crate::linalg::vector::{all_finite, dot, norm, norm_inf, scale};
 use crate::second_order::Line;
 
@@ -46,6 +46,8 @@ pub struct Factorized {
 struct Scratch {
     cholesky: ShiftedCholesky,
     indefinite: BunchKaufman,
+    qr: PivotedQr,
+    scale: Vec<f64>,
     direction: Vec<f64>,
     work: Vec<f64>,
     spare: Vec<f64>,
@@ -75,6 +77,15 @@ impl Factorized {
                 let largest = norm_inf(h);
                 let bound = if largest > 0.0 { f64::EPSILON.sqrt() * largest } else { 1.0 };
                 return diagonal_direction(self.modification, g, h.iter(), bound, &mut s.direction).map(Some);
+            }
+            Form::Gram(gram) => {
+                s.scale.clear();
+                s.scale.extend((0..gram.n).map(|j| norm(gram.column(j))).map(|l| if l > 0.0 { l } else { 1.0 }));
+                s.qr.factor(gram, &s.scale)?;
+                s.factorizations += 1;
+                s.qr.solve_damped(0.0);
+                s.qr.step(&mut s.direction);
+                return Ok(s.descent(g).map(|_| s.qr.image()));
             }
             _ => {}
         }

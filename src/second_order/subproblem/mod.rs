@@ -2,11 +2,14 @@
 
 mod cubic;
 mod cubic_lanczos;
+mod damped;
 mod dogleg;
 mod factorized;
 mod forcing;
 mod gltr;
+mod jacobian_scale;
 mod lanczos_model;
+mod more_hebden;
 mod more_sorensen;
 mod secular;
 mod shifted;
@@ -21,10 +24,12 @@ use crate::linalg::SymmetricOperator;
 
 pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
+pub use damped::Damped;
 pub use dogleg::Dogleg;
 pub use factorized::Factorized;
 pub use forcing::Forcing;
 pub use gltr::Gltr;
+pub use more_hebden::MoreHebden;
 pub use more_sorensen::MoreSorensen;
 pub use steihaug::Steihaug;
 pub use truncated_cg::TruncatedCg;
@@ -62,6 +67,9 @@ pub trait Subproblem {
     /// The meaning of `size`.
     type Region: Region;
 
+    /// A run begins: forgets what was learned in an earlier one.
+    fn begin(&mut self) {}
+
     /// Does the work that all sizes share: a factorization, a search direction. Forgets the previous model.
     ///
     /// # Errors
@@ -77,6 +85,12 @@ pub trait Subproblem {
     /// Matrix factorizations done since the last call of `prepare`, that one included.
     fn factorizations(&self) -> u64 {
         0
+    }
+
+    /// `‖D x‖` if sizes are measured in scaled variables, so that the first one can be chosen in them.
+    fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
+        let _ = x;
+        None
     }
 }
 

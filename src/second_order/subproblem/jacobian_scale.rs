@@ -1,0 +1,39 @@
+//! The scaling `D = diag(max over the run of ‖J eⱼ‖)` that makes least-squares steps independent of the parameters' units.
+//!
+//! Moré (1978), *The Levenberg–Marquardt algorithm*, §6.
+
+use crate::linalg::operator::Gram;
+use crate::linalg::vector::norm;
+
+/// The largest length so far of each column of `J`; 1 for a column that was always zero.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct JacobianScale {
+    longest: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl JacobianScale {
+    /// A new run begins.
+    pub fn forget(&mut self) {
+        self.longest.clear();
+    }
+
+    /// Takes the columns at a new point into account and returns `D`.
+    pub fn update(&mut self, gram: Gram<'_>) -> &[f64] {
+        if self.longest.len() != gram.n {
+            self.longest = vec![0.0; gram.n];
+        }
+        for (j, longest) in self.longest.iter_mut().enumerate() {
+            *longest = longest.max(norm(gram.column(j)));
+        }
+        self.scale.clear();
+        self.scale.extend(self.longest.iter().map(|&l| if l > 0.0 && l.is_finite() { l } else { 1.0 }));
+        &self.scale
+    }
+
+    /// `‖D x‖`; `None` before the first point.
+    pub fn length(&self, x: &[f64]) -> Option<f64> {
+        (self.scale.len() == x.len()).then(|| x.iter().zip(&self.scale).fold(0.0f64, |s, (x, d)| s.hypot(x * d)))
+    }
+}

@@ -1,0 +1,137 @@
+//! The Levenberg–Marquardt step in a scaled ball, `min ‖J p + r‖, ‖D p‖ ≤ Δ`, by pivoted QR of `J`.
+//!
+//! The multiplier is found by safeguarded Newton steps on `1/‖D p(μ)‖ − 1/Δ`, each a few rotations.
+//!
+//! # Reference
+//! Moré (1978), *The Levenberg–Marquardt algorithm: implementation and theory*, §3 and Algorithm 5.5; Hebden (1973).
+
+use super::jacobian_scale::JacobianScale;
+use super::{Model, Step, Subproblem, check_size};
+use crate::error::{Error, Result};
+use crate::linalg::Form;
+use crate::linalg::factor::PivotedQr;
+use crate::linalg::vector::norm;
+use crate::second_order::Ball;
+
+/// The least-squares step in the ball `‖D p‖ ≤ Δ`, with `D` the largest lengths so far of the columns of `J`.
+///
+/// It needs a Gauss–Newton matrix ([`Form::Gram`]).
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MoreHebden {
+    /// Relative tolerance on `‖D p‖ = Δ`. Default 0.1 (Moré).
+    pub tolerance: f64,
+    multiplier: f64,
+    scale: JacobianScale,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    qr: PivotedQr,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    newton: NewtonStep,
+}
+
+/// The undamped step: its scaled length, the rate of [`PivotedQr::rate`] if the rank is full, and the length of the
+/// scaled gradient.
+#[derive(Debug, Clone, Copy, Default)]
+struct NewtonStep {
+    length: f64,
+    rate: Option<f64>,
+    gradient: f64,
+}
+
+impl Default for MoreHebden {
+    fn default() -> Self {
+        Self {
+            tolerance: 0.1,
+            multiplier: 0.0,
+            scale: JacobianScale::default(),
+            qr: PivotedQr::default(),
+            newton: NewtonStep::default(),
+        }
+    }
+}
+
+impl MoreHebden {
+    /// The multiplier `μ` of the last step; zero for an interior one.
+    pub fn multiplier(&self) -> f64 {
+        self.multiplier
+    }
+
+    /// Newton's iteration for the multiplier, from the last one; returns it with its number of solves.
+    fn search(&mut self, radius: f64) -> (f64, u64) {
+        let NewtonStep { length, rate, gradient } = self.newton;
+        let mut lower = rate.map_or(0.0, |rate| (length - radius) / (radius * rate));
+        let mut upper = gradient / radius;
+        if upper == 0.0 {
+            upper = f64::MIN_POSITIVE / radius.min(0.1);
+        }
+        let mut mu = self.multiplier.clamp(lower, upper.max(lower));
+        if mu == 0.0 {
+            mu = gradient / length;
+        }
+        let mut before = f64::INFINITY;
+        for solves in 1..=20 {
+            mu = mu.max(0.001 * upper).min(upper).max(lower).max(f64::MIN_POSITIVE);
+            let excess = self.qr.solve_damped(mu) - radius;
+            let met = excess.abs() <= self.tolerance * radius;
+            let flat = lower == 0.0 && excess <= before && before < 0.0;
+            if met || flat || solves == 20 {
+                return (mu, solves);
+            }
+            before = excess;
+            let next = mu + excess / (radius * self.qr.rate());
+            if excess > 0.0 {
+                lower = lower.max(mu)
+            } else {
+                upper = upper.min(mu)
+            }
+            mu = if next.is_finite() { next.max(lower) } else { (lower * upper).sqrt() };
+        }
+        (mu, 20)
+    }
+}
+
+impl Subproblem for MoreHebden {
+    type Region = Ball;
+
+    fn begin(&mut self) {
+        self.scale.forget();
+        self.multiplier = 0.0;
+    }
+
+    fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
+        let Form::Gram(gram) = model.curvature.form() else {
+            return Err(Error::Unsupported {
+                what: "a Moré–Hebden step",
+                requirement: "the Gauss–Newton matrix of a sum of squares",
+            });
+        };
+        self.qr.factor(gram, self.scale.update(gram))?;
+        let length = self.qr.solve_damped(0.0);
+        let rate = (self.qr.rank() == gram.n).then(|| self.qr.rate());
+        self.newton = NewtonStep { length, rate, gradient: self.qr.gradient_norm() };
+        Ok(())
+    }
+
+    fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
+        let radius = check_size(size)?;
+        Error::check_len("step", model.gradient.len(), p.len())?;
+        let (mu, inner, scaled) = if self.newton.length <= radius {
+            (0.0, 0, self.qr.solve_damped(0.0))
+        } else {
+            let (mu, solves) = self.search(radius);
+            (mu, solves, self.qr.solve_damped(mu))
+        };
+        self.multiplier = mu;
+        self.qr.step(p);
+        let (image, damped) = (self.qr.image(), mu * scaled * scaled);
+        Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: norm(p), inner })
+    }
+
+    fn factorizations(&self) -> u64 {
+        1
+    }
+
+    fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
+        self.scale.length(x)
+    }
+}
