@@ -184,6 +184,13 @@ pub enum Stop {
         /// The cost reached.
         cost: f64,
     },
+    /// The iteration limit was reached.
+    Iterations {
+        /// Iterations done.
+        count: u64,
+        /// Iterations allowed.
+        bound: u64,
+    },
     /// The time limit passed inside an iteration.
     Deadline {
         /// Seconds used.
@@ -212,6 +219,7 @@ impl Stop {
             Stop::Cost { .. } => "cost",
             Stop::NoProgress { .. } => "no_progress",
             Stop::Unbounded { .. } => "unbounded",
+            Stop::Iterations { .. } => "iterations",
             Stop::Deadline { .. } => "deadline",
             Stop::Failed { .. } => "failed",
         }
@@ -223,6 +231,7 @@ impl Stop {
             Stop::Gradient { norm, bound } | Stop::Step { norm, bound } => Some((norm, bound)),
             Stop::Cost { change, bound } => Some((change, bound)),
             Stop::NoProgress { gradient_norm, bound, .. } => Some((gradient_norm, bound)),
+            Stop::Iterations { count, bound } => Some((count as f64, bound as f64)),
             Stop::Deadline { seconds, bound } => Some((seconds, bound)),
             Stop::Unbounded { .. } | Stop::Failed { .. } => None,
         }
@@ -239,6 +248,7 @@ impl std::fmt::Display for Stop {
                 write!(f, "no progress after {trials} trials: gradient norm {gradient_norm:.3e} > {bound:.3e}")
             }
             Stop::Unbounded { cost } => write!(f, "the cost appears unbounded below: {cost:.3e}"),
+            Stop::Iterations { count, bound } => write!(f, "iteration limit: {count} of {bound}"),
             Stop::Deadline { seconds, bound } => write!(f, "time limit: {seconds:.3} s > {bound:.3} s"),
             Stop::Failed { message } => write!(f, "failed: {message}"),
         }

@@ -6,6 +6,8 @@ pub mod counts;
 pub mod curvature;
 pub mod dataset;
 pub mod error;
+#[cfg(feature = "fit")]
+pub mod fit;
 pub mod linalg;
 pub mod problem;
 pub mod second_order;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const ORDER: [&[&str]; 11] = [
+const ORDER: [&[&str]; 12] = [
     &["error", "counts"],
     &["linalg"],
     &["spectrum"],
@@ -13,6 +13,7 @@ const ORDER: [&[&str]; 11] = [
     &["second_order", "stochastic"],
     &["testing"],
     &["testbed", "dataset"],
+    &["fit"],
     &["study"],
     &["bin"],
 ];

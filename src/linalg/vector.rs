@@ -111,6 +111,24 @@ pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     )
 }
 
+/// `xᵀy` as if summed in twice the precision and rounded once (Ogita, Rump & Oishi 2005, Algorithm 5.3).
+pub fn dot_compensated(x: &[f64], y: &[f64]) -> f64 {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let (mut sum, mut error) = (0.0f64, 0.0f64);
+            for (a, b) in x.iter().zip(y) {
+                let product = a * b;
+                let total = sum + product;
+                let part = total - sum;
+                error += a.mul_add(*b, -product) + ((sum - (total - part)) + (product - part));
+                sum = total;
+            }
+            sum + error
+        },
+    )
+}
+
 /// `‖x‖₂`, safe against overflow and underflow of the squares.
 #[inline]
 pub fn norm(x: &[f64]) -> f64 {

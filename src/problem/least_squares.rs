@@ -107,6 +107,14 @@ impl<R: Residuals, P> LeastSquares<R, P> {
         &self.residuals
     }
 
+    /// `r(x)`.
+    ///
+    /// # Errors
+    /// Whatever the residuals report.
+    pub fn residuals_at(&self, x: &[f64]) -> Result<Vec<f64>> {
+        Ok(self.pass(x)?.residual.clone())
+    }
+
     fn pass(&self, x: &[f64]) -> Result<Arc<Pass<R>>> {
         let same = |pass: &Arc<Pass<R>>| pass.x.iter().map(|v| v.to_bits()).eq(x.iter().map(|v| v.to_bits()));
         let lock = || self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

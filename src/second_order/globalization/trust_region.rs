@@ -17,7 +17,7 @@ use crate::second_order::Ball;
 pub struct TrustRegion {
     /// First radius. Default `None`: 3.5 times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
     /// is known and positive (so that a Newton step a few times longer than the Cauchy step fits), else
-    /// `max(1, ‖x₀‖)`; in scaled variables `100 ‖D x₀‖` (Moré 1978).
+    /// `max(1, ‖x₀‖)`; in scaled variables `‖D x₀‖`.
     pub initial_radius: Option<f64>,
     /// Largest radius. Default 1e100.
     pub max_radius: f64,
@@ -107,7 +107,7 @@ impl Globalization<Ball> for TrustRegion {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = TrustRegionState::default();
         if let (None, Some(length)) = (self.initial_radius, start.scaled_x_norm) {
-            return if length > 0.0 && length.is_finite() { (100.0 * length).min(self.max_radius) } else { 100.0 };
+            return if length > 0.0 && length.is_finite() { length.min(self.max_radius) } else { 1.0 };
         }
         let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 3.5 * start.gradient_norm / c);
         let usable = |r: &f64| r.is_finite() && *r > 0.0;

@@ -1,0 +1,175 @@
+//! Exact-Newton steps from a point near a minimum of `½‖r‖²`, down to the rounding of the parameters.
+//!
+//! Gauss–Newton converges linearly where residuals are large, and no test on the cost sees the digits behind the eighth:
+//! near the minimum the cost is flat to rounding while the parameters still move. Here the Hessian is exact,
+//! `H = JᵀJ + Σ rᵢ ∇²rᵢ`, the gradient `Jᵀr` is summed with compensation, and progress is judged by the Newton decrement
+//! `√(gᵀH⁻¹g)`, which no scaling of the parameters changes.
+//!
+//! # Reference
+//! Nesterov & Nemirovskii (1994), §2.2 (decrement); Ogita, Rump & Oishi (2005), SIAM J. Sci. Comput. 26(6), Algorithm 5.3
+//! (compensated dot product); Dennis & Schnabel (1983), §10.3 (full Newton for nonlinear least squares).
+
+use crate::error::{Error, Result};
+use crate::linalg::SymmetricOperator;
+use crate::linalg::factor::{ShiftedCholesky, SymmetricEigen};
+use crate::linalg::operator::{DenseMatrix, Gram, write_dense};
+use crate::linalg::vector::{dot, dot_compensated, norm};
+use crate::problem::{LeastSquares, Linearize, ResidualHessian};
+
+/// Options of the second phase.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Finish {
+    /// Newton steps at most. Default 20; 0 turns the phase off.
+    pub max_steps: u64,
+    /// A step that changes no parameter by more than this part of it ends the phase. Default `4ε`.
+    pub tolerance: f64,
+}
+
+impl Default for Finish {
+    fn default() -> Self {
+        Self { max_steps: 20, tolerance: 4.0 * f64::EPSILON }
+    }
+}
+
+/// What the second phase did and verified.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Finished {
+    /// Newton steps taken.
+    pub steps: u64,
+    /// Whether the steps shrank to the rounding of the parameters, at a point of positive curvature.
+    pub converged: bool,
+    /// `√(gᵀH⁻¹g)` at the answer, relative to `‖r‖`: how far the cost is above its minimum, free of units.
+    pub decrement: f64,
+    /// Smallest and largest eigenvalue of the Hessian in variables scaled by the columns of `J`.
+    pub curvature: [f64; 2],
+    /// `‖Σ rᵢ ∇²rᵢ‖ / ‖H‖` (Frobenius, in the same variables): what Gauss–Newton leaves out.
+    pub nonlinearity: f64,
+}
+
+impl Finished {
+    /// Condition number of the scaled Hessian; `None` unless it is positive definite.
+    pub fn condition_number(&self) -> Option<f64> {
+        (self.curvature[0] > 0.0).then(|| self.curvature[1] / self.curvature[0])
+    }
+}
+
+/// Newton's equation at one point, in scaled variables.
+struct Local {
+    scale: Vec<f64>,
+    hessian: DenseMatrix,
+    nonlinearity: f64,
+    gradient: Vec<f64>,
+    residual_norm: f64,
+}
+
+impl Local {
+    fn at<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, x: &[f64]) -> Result<Self> {
+        let n = x.len();
+        let shared = problem.linearize(&x.to_vec())?;
+        let gram = shared.gram()?;
+        Error::check_finite("residual", gram.residual)?;
+        Error::check_finite("Jacobian", gram.jacobian)?;
+        let scale = column_norms(gram);
+        let mut rest = problem.residual_term(x)?;
+        Error::check_finite("residual Hessian", &rest)?;
+        let mut hessian = vec![0.0; n * n];
+        gram.write(&mut hessian);
+        for j in 0..n {
+            for i in 0..n {
+                let d = scale[i] * scale[j];
+                rest[j * n + i] /= d;
+                hessian[j * n + i] = hessian[j * n + i] / d + rest[j * n + i];
+            }
+        }
+        let total = norm(&hessian);
+        let nonlinearity = if total > 0.0 { norm(&rest) / total } else { 0.0 };
+        let gradient = (0..n).map(|j| dot_compensated(gram.column(j), gram.residual) / scale[j]).collect();
+        let residual_norm = norm(gram.residual);
+        Ok(Self { scale, hessian: DenseMatrix::new(n, hessian)?, nonlinearity, gradient, residual_norm })
+    }
+
+    /// The Newton step and `gᵀH⁻¹g`, unless the Hessian is not positive definite.
+    fn newton(&self, cholesky: &mut ShiftedCholesky) -> Result<Option<(Vec<f64>, f64)>> {
+        cholesky.load(&self.hessian)?;
+        if cholesky.factor(0.0).is_err() {
+            return Ok(None);
+        }
+        let mut q = vec![0.0; self.gradient.len()];
+        cholesky.solve(&self.gradient, &mut q);
+        let square = dot(&q, &self.gradient);
+        let p: Vec<f64> = q.iter().zip(&self.scale).map(|(q, d)| -q / d).collect();
+        Ok((square >= 0.0 && p.iter().all(|p| p.is_finite())).then_some((p, square)))
+    }
+}
+
+/// `‖J eⱼ‖`, 1 where it is zero.
+pub(super) fn column_norms(gram: Gram<'_>) -> Vec<f64> {
+    (0..gram.n).map(|j| norm(gram.column(j))).map(|l| if l > 0.0 { l } else { 1.0 }).collect()
+}
+
+impl Finish {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        Error::check_option(self.tolerance >= 0.0 && self.tolerance < 1.0, "tolerance", "in [0, 1)", self.tolerance)
+    }
+
+    /// Newton steps from `start`; returns the best point and what was verified there.
+    ///
+    /// # Errors
+    /// Whatever the residuals report at `start`. Where they fail later, the last good point is the answer.
+    pub fn run<R: ResidualHessian + 'static>(&self, problem: &LeastSquares<R>, start: &[f64]) -> Result<(Vec<f64>, Finished)> {
+        let mut cholesky = ShiftedCholesky::default();
+        let mut x = start.to_vec();
+        let mut here = Local::at(problem, &x)?;
+        let mut newton = here.newton(&mut cholesky)?;
+        let (mut steps, mut converged) = (0, false);
+        while let Some((p, square)) = newton.clone() {
+            let small = p.iter().zip(&x).all(|(p, x)| p.abs() <= self.tolerance * x.abs());
+            if small || square == 0.0 {
+                converged = true;
+                break;
+            }
+            if steps >= self.max_steps {
+                break;
+            }
+            let next: Vec<f64> = x.iter().zip(&p).map(|(x, p)| x + p).collect();
+            let Ok(there) = Local::at(problem, &next) else { break };
+            let onward = there.newton(&mut cholesky)?;
+            // Far out a full step must pay at once; at the floor of rounding the decrement only wanders.
+            let floor = square.sqrt() <= 1e-6 * here.residual_norm || p.iter().zip(&x).all(|(p, x)| p.abs() <= 1e-9 * x.abs());
+            match &onward {
+                Some((_, ahead)) if *ahead < 0.25 * square => {
+                    steps += 1;
+                    (x, here, newton) = (next, there, onward);
+                }
+                _ => {
+                    converged = floor;
+                    break;
+                }
+            }
+        }
+        let square = newton.map_or(f64::NAN, |(_, square)| square);
+        let decrement = if here.residual_norm > 0.0 { square.sqrt() / here.residual_norm } else { 0.0 };
+        let curvature = extremes(&here.hessian)?;
+        let nonlinearity = here.nonlinearity;
+        Ok((x, Finished { steps, converged: converged && curvature[0] > 0.0, decrement, curvature, nonlinearity }))
+    }
+}
+
+/// Smallest and largest eigenvalue.
+fn extremes(matrix: &DenseMatrix) -> Result<[f64; 2]> {
+    let mut eigen = SymmetricEigen::default();
+    let n = matrix.dim();
+    let mut entries = vec![0.0; n * n];
+    write_dense(matrix, &mut entries)?;
+    eigen.factor(n, &entries)?;
+    let values = eigen.values();
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Ok([low, high])
+}

@@ -1,0 +1,229 @@
+//! Regression: from residuals and a start to parameters with standard errors, and whether to trust them ([`fit`]).
+//!
+//! Levenberg–Marquardt brings the parameters near, exact-Newton steps give them the digits that the data allow
+//! ([`finish`]), and [`Statistics`] says how well each is determined.
+
+pub mod finish;
+#[cfg(all(feature = "expression", feature = "dataset"))]
+mod formula;
+mod statistics;
+
+use crate::counts::Tally;
+use crate::error::{Error, Result, Stop};
+use crate::problem::{LeastSquares, ResidualHessian};
+use crate::second_order::methods;
+use crate::second_order::minimizer::{Minimizer, State};
+use crate::second_order::stopping::Stopping;
+use crate::second_order::{globalization::Globalization, subproblem::Subproblem};
+use argmin::core::{Executor, Solver};
+
+pub use finish::{Finish, Finished};
+#[cfg(all(feature = "expression", feature = "dataset"))]
+pub use formula::Formula;
+pub use statistics::{Interval, Statistics};
+
+/// The method of the first phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Method {
+    /// Levenberg–Marquardt as a trust region in scaled variables (Moré 1978).
+    #[default]
+    LevenbergMarquardt,
+    /// Levenberg–Marquardt with Nielsen's damping.
+    Nielsen,
+    /// Gauss–Newton with a line search.
+    GaussNewton,
+}
+
+impl Method {
+    /// Names, as options take them.
+    pub const NAMES: [(&'static str, Method); 3] = [
+        ("levenberg_marquardt", Method::LevenbergMarquardt),
+        ("levenberg_marquardt_nielsen", Method::Nielsen),
+        ("gauss_newton", Method::GaussNewton),
+    ];
+
+    /// The method of this name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the nearest name.
+    pub fn named(name: &str) -> Result<Self> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, method)| *method);
+        found.ok_or_else(|| Error::unknown("solver", name, Self::NAMES.iter().map(|(known, _)| *known)))
+    }
+}
+
+/// How to fit.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FitOptions {
+    /// Method of the first phase.
+    pub method: Method,
+    /// Iterations of the first phase. Default 1000.
+    pub max_iterations: u64,
+    /// The first phase ends when a step reduces the cost by less than this part of it. Default 1e-9: what is left is the
+    /// work of the second phase, which converges quadratically.
+    pub ftol: f64,
+    /// The second phase.
+    pub finish: Finish,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self { method: Method::default(), max_iterations: 1000, ftol: 1e-9, finish: Finish::default() }
+    }
+}
+
+impl FitOptions {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        Error::check_option(self.max_iterations > 0, "max_iterations", "positive", self.max_iterations)?;
+        Error::check_option(self.ftol >= 0.0 && self.ftol < 1.0, "ftol", "in [0, 1)", self.ftol)?;
+        self.finish.validate()
+    }
+}
+
+/// A finished fit.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Fit {
+    /// The parameters.
+    pub parameters: Vec<f64>,
+    /// `½ ‖r‖²` at the parameters.
+    pub cost: f64,
+    /// Residuals at the parameters.
+    pub residuals: Vec<f64>,
+    /// What the second phase did and verified.
+    pub finish: Finished,
+    /// Accepted steps of the first phase.
+    pub iterations: u64,
+    /// Evaluations of the first phase.
+    pub counts: Tally,
+    /// Why the first phase ended.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "display"))]
+    pub stop: Stop,
+    /// How well the parameters are determined.
+    pub statistics: Statistics,
+}
+
+#[cfg(feature = "serde")]
+fn display<S: serde::Serializer>(stop: &Stop, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(stop)
+}
+
+impl Fit {
+    /// Whether the parameters are a verified local minimum, to rounding.
+    pub fn converged(&self) -> bool {
+        self.finish.converged
+    }
+}
+
+/// What the first phase leaves.
+struct Phase {
+    x: Vec<f64>,
+    iterations: u64,
+    counts: Tally,
+    stop: Stop,
+}
+
+/// Fits from `start`.
+///
+/// # Errors
+/// [`Error::Dimension`] or [`Error::NonFinite`] if the residuals cannot be evaluated at the start, [`Error::Config`] for an
+/// option out of range, whatever the residuals report at the answer.
+///
+/// # Example
+/// ```
+/// use curvkit::fit::{FitOptions, fit};
+/// use curvkit::problem::{LeastSquares, ResidualHessian, Residuals};
+/// use curvkit::error::Result;
+///
+/// struct Decay; // y = b e^{−t} at t = 0, 1, 2
+/// const Y: [f64; 3] = [2.0, 0.7, 0.3];
+/// impl Residuals for Decay {
+///     fn n(&self) -> usize { 1 }
+///     fn m(&self) -> usize { 3 }
+///     fn residuals(&self, b: &[f64], out: &mut [f64]) -> Result<()> {
+///         (0..3).for_each(|t| out[t] = b[0] * (-(t as f64)).exp() - Y[t]);
+///         Ok(())
+///     }
+///     fn jacobian(&self, _: &[f64], out: &mut [f64]) -> Result<()> {
+///         (0..3).for_each(|t| out[t] = (-(t as f64)).exp());
+///         Ok(())
+///     }
+/// }
+/// impl ResidualHessian for Decay {
+///     fn weighted_hessian(&self, _: &[f64], _: &[f64], out: &mut [f64]) -> Result<()> {
+///         out.fill(0.0);
+///         Ok(())
+///     }
+/// }
+/// let fit = fit(&LeastSquares::new(Decay), &[1.0], &FitOptions::default())?;
+/// let (e1, e2) = ((-1.0f64).exp(), (-2.0f64).exp());
+/// let exact = (2.0 + 0.7 * e1 + 0.3 * e2) / (1.0 + e1 * e1 + e2 * e2);
+/// assert!((fit.parameters[0] - exact).abs() < 1e-14 && fit.converged());
+/// # Ok::<(), curvkit::Error>(())
+/// ```
+pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64], options: &FitOptions) -> Result<Fit> {
+    options.validate()?;
+    let mut first = match options.method {
+        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt(), options)?,
+        Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), options)?,
+        Method::GaussNewton => approach(problem, start, methods::gauss_newton(), options)?,
+    };
+    let (mut x, mut finished) = options.finish.run(problem, &first.x)?;
+    if !finished.converged && options.finish.max_steps > 0 {
+        // Gauss–Newton stalled too far out: the exact Hessian, globalized, has another idea of the valley.
+        let second = approach(problem, &x, methods::newton(), options)?;
+        (first.iterations, first.counts) = (first.iterations + second.iterations, first.counts.plus(&second.counts));
+        (x, finished) = options.finish.run(problem, &second.x)?;
+    }
+    let statistics = Statistics::at(problem, &x)?;
+    let residuals = problem.residuals_at(&x)?;
+    let cost = 0.5 * crate::linalg::vector::dot(&residuals, &residuals);
+    Ok(Fit {
+        parameters: x,
+        cost,
+        residuals,
+        finish: finished,
+        iterations: first.iterations,
+        counts: first.counts,
+        stop: first.stop,
+        statistics,
+    })
+}
+
+/// Runs one of the named methods until the cost settles.
+fn approach<R, C, S, G>(
+    problem: &LeastSquares<R>,
+    start: &[f64],
+    solver: Minimizer<C, S, G>,
+    options: &FitOptions,
+) -> Result<Phase>
+where
+    R: ResidualHessian + 'static,
+    S: Subproblem,
+    G: Globalization<S::Region>,
+    Minimizer<C, S, G>: Solver<LeastSquares<R>, State<Vec<f64>>>,
+{
+    let mut solver = solver.bare();
+    // Gradients have the units of the parameters: the tests that end a fit must not depend on them.
+    solver.stopping = Stopping { gtol_abs: 0.0, gtol_rel: 0.0, ftol: options.ftol, ..Stopping::default() };
+    let run = Executor::new(problem.clone(), solver)
+        .configure(|state: State<Vec<f64>>| state.param(start.to_vec()).max_iters(options.max_iterations))
+        .timer(false)
+        .run()
+        .map_err(into_error)?;
+    let iterations = run.state.iter;
+    let stop = run.solver.stop().cloned().unwrap_or(Stop::Iterations { count: iterations, bound: options.max_iterations });
+    let x = run.state.best_param.or(run.state.param).unwrap_or_else(|| start.to_vec());
+    Ok(Phase { x, iterations, counts: run.solver.tally(), stop })
+}
+
+/// This crate's error out of argmin's, whose type hides it.
+fn into_error(error: argmin::core::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(|other| Error::Problem { what: "residuals", source: other.into() })
+}
