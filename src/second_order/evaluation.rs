@@ -28,7 +28,8 @@ pub(super) struct Tried<P> {
 /// Evaluates the trials of one search from `here`, and counts what they cost.
 pub(super) struct Trials<'a, P> {
     here: &'a Point<P>,
-    x_norm: f64,
+    /// `‖x‖` in the norm of the subproblem's region, known once that is prepared.
+    pub(super) x_norm: f64,
     slopes: bool,
     /// Cost evaluations so far.
     pub(super) costs: u64,

@@ -244,9 +244,11 @@ where
         let (x, g) = (here.x.as_slice(), here.gradient.as_slice());
         let model = Model { value: here.cost, x, gradient: g, curvature: &*operator };
         self.subproblem.prepare(&model)?;
+        let scaled_norm = self.subproblem.scaled_norm(x);
+        trials.x_norm = scaled_norm.unwrap_or(trials.x_norm);
         let mut size = match self.run.size {
             Some(size) => size,
-            None => self.globalization.first_size(&start(&model, norm(x), self.subproblem.scaled_norm(x))?),
+            None => self.globalization.first_size(&start(&model, norm(x), scaled_norm)?),
         };
         let p = &mut self.scratch.p;
         p.resize(x.len(), 0.0);
@@ -355,9 +357,11 @@ where
             return self.stationary(problem, here, Some(there), accepted);
         }
         let length = accepted.numbers.map_or(0.0, |t| t.length);
+        let x = there.x.as_slice();
+        let x_norm = self.subproblem.scaled_norm(x).unwrap_or_else(|| norm(x));
         let stop = self
             .stopping
-            .after_step(length, norm(there.x.as_slice()), here.cost, there.cost)
+            .after_step(length, x_norm, here.cost, there.cost)
             .or_else(|| self.run.stall(here.cost - there.cost, there.cost, self.stopping.max_stalled));
         Ok((Some(there), accepted, stop))
     }

@@ -38,9 +38,9 @@ pub struct Trial {
     pub slope: f64,
     /// The same at the trial point (`φ′(size)` for a line), if the gradient was evaluated there.
     pub trial_slope: Option<f64>,
-    /// `‖p‖₂`.
+    /// `‖p‖₂`, or `‖D p‖₂` where sizes are measured in scaled variables.
     pub length: f64,
-    /// `‖x‖₂` at the current point.
+    /// `‖x‖₂` (`‖D x‖₂`) at the current point.
     pub x_norm: f64,
     /// Cost at the current point, `f(x)`.
     pub cost: f64,

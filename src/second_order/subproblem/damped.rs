@@ -62,7 +62,7 @@ impl Subproblem for Damped {
             let scaled = s.qr.solve_damped(damping);
             s.qr.step(p);
             let (image, damped) = (s.qr.image(), damping * scaled * scaled);
-            return Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: norm(p), inner: 0 });
+            return Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner: 0 });
         }
         let mut shift = damping;
         s.factorizations += 1;

@@ -53,7 +53,7 @@ pub struct Step {
     pub predicted: f64,
     /// `gᵀp / size` for a [`Line`](super::Line) (the directional derivative `φ′(0)`), `gᵀp` otherwise.
     pub slope: f64,
-    /// `‖p‖₂`.
+    /// `‖p‖₂`, or `‖D p‖₂` where sizes are measured in scaled variables.
     pub length: f64,
     /// Inner iterations (CG steps, factorizations) spent on this call.
     pub inner: u64,
@@ -87,7 +87,7 @@ pub trait Subproblem {
         0
     }
 
-    /// `‖D x‖` if sizes are measured in scaled variables, so that the first one can be chosen in them.
+    /// `‖D x‖₂` if sizes and lengths are measured in scaled variables, known once a model was prepared.
     fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
         let _ = x;
         None

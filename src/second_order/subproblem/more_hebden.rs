@@ -10,7 +10,6 @@ use super::{Model, Step, Subproblem, check_size};
 use crate::error::{Error, Result};
 use crate::linalg::Form;
 use crate::linalg::factor::PivotedQr;
-use crate::linalg::vector::norm;
 use crate::second_order::Ball;
 
 /// The least-squares step in the ball `‖D p‖ ≤ Δ`, with `D` the largest lengths so far of the columns of `J`.
@@ -124,7 +123,7 @@ impl Subproblem for MoreHebden {
         self.multiplier = mu;
         self.qr.step(p);
         let (image, damped) = (self.qr.image(), mu * scaled * scaled);
-        Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: norm(p), inner })
+        Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner })
     }
 
     fn factorizations(&self) -> u64 {
