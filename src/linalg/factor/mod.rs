@@ -8,6 +8,7 @@ mod banded;
 mod bunch_kaufman;
 mod dense;
 mod eigen;
+mod nested_dissection;
 mod norms;
 mod ordering;
 mod qr;

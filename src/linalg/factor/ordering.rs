@@ -1,8 +1,9 @@
 //! Fill-reducing orders of a symmetric pattern, and the pattern in that order.
 //!
 //! The natural order is kept where it costs no more than approximate minimum degree (Amestoy, Davis, Duff 1996), as it
-//! does for banded matrices.
+//! does for banded matrices. Where minimum degree leaves much work, nested dissection is tried too.
 
+use super::nested_dissection::nested_dissection;
 use crate::error::{Error, Result};
 use crate::linalg::operator::SparseView;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -81,33 +82,67 @@ pub(super) fn check_pattern(m: SparseView<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Elimination tree and column counts of `L` (diagonal included) for an upper triangle; `None` once the flops
-/// `Σ c(c+1)/2` exceed `limit` (Liu 1990: row subtrees, each entry of `L` visited once).
-fn column_counts(upper: &Triangle, limit: f64) -> Option<(Vec<usize>, f64)> {
-    let n = upper.starts.len() - 1;
-    let (mut parent, mut visited) = (vec![usize::MAX; n], vec![usize::MAX; n]);
-    let mut counts = vec![1usize; n];
-    let mut flops = n as f64;
-    for j in 0..n {
-        visited[j] = j;
-        for &row in &upper.rows[upper.starts[j]..upper.starts[j + 1]] {
-            let mut i = row;
-            while visited[i] != j {
-                if parent[i] == usize::MAX {
-                    parent[i] = j;
+/// No parent: a root of the elimination tree.
+pub(super) const ROOT: usize = usize::MAX;
+
+/// Elimination tree and size of the factor `L`.
+pub(super) struct ColumnCounts {
+    /// Parent of each column, or [`ROOT`].
+    pub parent: Vec<usize>,
+    /// Entries of `L` in each column, diagonal included.
+    pub counts: Vec<usize>,
+    /// `Σ c(c+1)/2`.
+    pub flops: f64,
+}
+
+impl ColumnCounts {
+    /// Of an upper triangle; `None` once the flops exceed `limit` (Liu 1990: row subtrees, each entry of `L` visited
+    /// once).
+    pub fn new(upper: &Triangle, limit: f64) -> Option<Self> {
+        let n = upper.starts.len() - 1;
+        let (mut parent, mut visited) = (vec![ROOT; n], vec![ROOT; n]);
+        let mut counts = vec![1usize; n];
+        let mut flops = n as f64;
+        for j in 0..n {
+            visited[j] = j;
+            for &row in &upper.rows[upper.starts[j]..upper.starts[j + 1]] {
+                let mut i = row;
+                while visited[i] != j {
+                    if parent[i] == ROOT {
+                        parent[i] = j;
+                    }
+                    counts[i] += 1;
+                    flops += counts[i] as f64;
+                    visited[i] = j;
+                    i = parent[i];
                 }
-                counts[i] += 1;
-                flops += counts[i] as f64;
-                visited[i] = j;
-                i = parent[i];
+            }
+            if flops > limit {
+                return None;
             }
         }
-        if flops > limit {
-            return None;
-        }
+        Some(Self { parent, counts, flops })
     }
-    Some((counts, flops))
 }
+
+/// Minimum degree's old index of each new one and new index of each old one, flops and entries of `L`.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the matrix is too large to be analysed.
+pub(super) fn minimum_degree(starts: &[usize], rows: &[usize]) -> Result<Order> {
+    let n = starts.len().saturating_sub(1);
+    let too_large = |_| Error::Unsupported { what: "the sparse ordering", requirement: "a smaller matrix" };
+    let pattern = SymbolicSparseColMatRef::<usize>::new_checked(n, n, starts, None, rows);
+    let mut memory = MemBuffer::new(amd::order_maybe_unsorted_scratch::<usize>(n, rows.len()));
+    let (mut old, mut position) = (vec![0usize; n], vec![0usize; n]);
+    let stack = MemStack::new(&mut memory);
+    let cost = amd::order_maybe_unsorted(&mut old, &mut position, pattern, Default::default(), stack).map_err(too_large)?;
+    let fill = cost.n_div + n as f64;
+    Ok(Order { old, position, flops: cost.n_mult_subs_ldl + fill, fill })
+}
+
+/// Flops per row from which on nested dissection is tried.
+const DISSECT_FROM: f64 = 6000.0;
 
 /// An elimination order and what it costs.
 #[derive(Debug, Clone, Default)]
@@ -123,31 +158,39 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The natural order or minimum degree, whichever costs less.
+    /// The natural order, minimum degree or nested dissection, whichever costs least.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the matrix is too large to be analysed.
     pub fn choose(m: SparseView<'_>) -> Result<Self> {
         let n = m.dim();
-        let degree = Self::minimum_degree(m)?;
-        let natural: Vec<usize> = (0..n).collect();
-        let upper = Triangle::new(m, &natural, true);
-        if let Some((counts, flops)) = column_counts(&upper, 1.1 * degree.flops) {
-            let fill = counts.iter().map(|&c| c as f64).sum();
-            return Ok(Self { old: natural.clone(), position: natural, flops, fill });
+        let degree = minimum_degree(m.starts, m.rows)?;
+        if let Some(natural) = Self::costing((0..n).collect(), m, 1.1 * degree.flops) {
+            return Ok(natural);
         }
-        Ok(degree)
+        if degree.flops < DISSECT_FROM * n as f64 {
+            return Ok(degree);
+        }
+        let dissected = nested_dissection(m.starts, m.rows)?.and_then(|old| Self::costing(old, m, degree.flops));
+        Ok(dissected.unwrap_or(degree))
     }
 
-    fn minimum_degree(m: SparseView<'_>) -> Result<Self> {
-        let n = m.dim();
-        let too_large = |_| Error::Unsupported { what: "the sparse ordering", requirement: "a smaller matrix" };
-        let pattern = SymbolicSparseColMatRef::<usize>::new_checked(n, n, m.starts, None, m.rows);
-        let mut memory = MemBuffer::new(amd::order_maybe_unsorted_scratch::<usize>(n, m.rows.len()));
-        let (mut old, mut position) = (vec![0usize; n], vec![0usize; n]);
-        let stack = MemStack::new(&mut memory);
-        let cost = amd::order_maybe_unsorted(&mut old, &mut position, pattern, Default::default(), stack).map_err(too_large)?;
-        let fill = cost.n_div + n as f64;
-        Ok(Self { old, position, flops: cost.n_mult_subs_ldl + fill, fill })
+    /// An order with its exact cost; `None` if that is above `limit`.
+    pub fn costing(old: Vec<usize>, m: SparseView<'_>, limit: f64) -> Option<Self> {
+        let mut order = Self { position: vec![0; old.len()], old, ..Self::default() };
+        order.place();
+        let cost = ColumnCounts::new(&Triangle::new(m, &order.position, true), limit)?;
+        let fill = cost.counts.iter().map(|&c| c as f64).sum();
+        Some(Self { flops: cost.flops, fill, ..order })
+    }
+
+    /// The order that takes its columns in the sequence `then`.
+    pub fn permute(&mut self, then: &[usize]) {
+        self.old = then.iter().map(|&j| self.old[j]).collect();
+        self.place();
+    }
+
+    fn place(&mut self) {
+        self.old.iter().enumerate().for_each(|(j, &i)| self.position[i] = j);
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::linalg::operator::SparseView;
 
 /// Flops per entry of `L` from which on supernodes are faster than one row at a time.
-const SUPERNODAL_RATIO: f64 = 40.0;
+const SUPERNODAL_RATIO: f64 = 20.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kernel {
@@ -66,7 +66,7 @@ impl SparseCholesky {
         self.order = Order::choose(view)?;
         self.permuted.resize(view.dim(), 0.0);
         if self.order.flops > SUPERNODAL_RATIO * self.order.fill {
-            self.supernodal.analyse(view, &self.order)?;
+            self.supernodal.analyse(view, &mut self.order)?;
             Ok(Kernel::Supernodal)
         } else {
             self.simplicial.analyse(view, &self.order)?;

@@ -1,10 +1,12 @@
 //! Every kernel against dense eigenvalues and products.
 
+mod supernodal;
+
 use super::*;
 use crate::Error;
 use crate::linalg::operator::{DenseMatrix, Diagonal, Pattern, ScaledIdentity, SparseMatrix, write_dense};
 use crate::linalg::vector::{dot, norm};
-use crate::linalg::{Operator, SymmetricOperator};
+use crate::linalg::{Form, Operator, SymmetricOperator};
 use nalgebra::DMatrix;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -272,8 +274,8 @@ fn bad_matrices_are_errors() {
         fn apply(&self, _: &[f64], _: &mut [f64]) -> crate::Result<()> {
             Ok(())
         }
-        fn form(&self) -> crate::linalg::Form<'_> {
-            crate::linalg::Form::Sparse(crate::linalg::operator::SparseView { starts: &self.0, rows: &self.1, values: &self.2 })
+        fn form(&self) -> Form<'_> {
+            Form::Sparse(crate::linalg::operator::SparseView { starts: &self.0, rows: &self.1, values: &self.2 })
         }
     }
     for (starts, rows, values) in [

@@ -20,24 +20,50 @@ impl Pattern {
     /// # Errors
     /// [`Error::Dimension`] if an index is not below `n`.
     pub fn from_pairs(n: usize, pairs: impl IntoIterator<Item = (usize, usize)>) -> Result<Self> {
-        let mut columns: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
+        let mut found = Vec::new();
+        let mut starts: Vec<usize> = vec![1; n + 1];
         for (i, j) in pairs {
             if i.max(j) >= n {
                 return Err(Error::Dimension { what: "sparse index", expected: n, found: i.max(j) });
             }
             if i != j {
-                columns[i].push(j);
-                columns[j].push(i);
+                found.push((i, j));
+                starts[i] += 1;
+                starts[j] += 1;
             }
         }
-        let mut pattern = Pattern { n, column_starts: vec![0], row_indices: Vec::new() };
-        for mut rows in columns {
-            rows.sort_unstable();
-            rows.dedup();
-            pattern.row_indices.extend(rows);
-            pattern.column_starts.push(pattern.row_indices.len());
+        // Counting sort by column, the diagonal first; then each column is sorted, and repeated entries are dropped.
+        let mut total = 0;
+        for start in &mut starts {
+            total += std::mem::replace(start, total);
         }
-        Ok(pattern)
+        let mut row_indices = vec![0; total - 1];
+        let mut ends = starts.clone();
+        let mut put = |i: usize, j: usize| {
+            row_indices[ends[j]] = i;
+            ends[j] += 1;
+        };
+        (0..n).for_each(|j| put(j, j));
+        for (i, j) in found {
+            put(i, j);
+            put(j, i);
+        }
+        let mut column_starts = Vec::with_capacity(n + 1);
+        column_starts.push(0);
+        let mut filled = 0;
+        for j in 0..n {
+            let begin = filled;
+            row_indices[starts[j]..starts[j + 1]].sort_unstable();
+            for k in starts[j]..starts[j + 1] {
+                if filled == begin || row_indices[filled - 1] != row_indices[k] {
+                    row_indices[filled] = row_indices[k];
+                    filled += 1;
+                }
+            }
+            column_starts.push(filled);
+        }
+        row_indices.truncate(filled);
+        Ok(Pattern { n, column_starts, row_indices })
     }
 
     /// Dimension.
