@@ -35,11 +35,14 @@ pub(crate) fn step_and_residual(a: f64, p: &[f64], q: &[f64], x: &mut [f64], r: 
             let (rs, rt) = r.as_chunks_mut::<8>();
             let mut s = [0.0f64; 8];
             for (((p, q), x), r) in ps.iter().zip(qs).zip(xs).zip(rs) {
+                // In locals, because the compiler cannot know that the slices do not overlap.
+                let (mut u, mut v) = (*x, *r);
                 for k in 0..8 {
-                    x[k] += a * p[k];
-                    r[k] -= a * q[k];
-                    s[k] += r[k] * r[k];
+                    u[k] += a * p[k];
+                    v[k] -= a * q[k];
+                    s[k] += v[k] * v[k];
                 }
+                (*x, *r) = (u, v);
             }
             let mut tail = 0.0;
             for (((p, q), x), r) in pt.iter().zip(qt).zip(xt).zip(rt) {
