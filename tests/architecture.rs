@@ -111,6 +111,7 @@ fn argmin_is_named_only_where_problems_and_solvers_meet_it() {
         "second_order/state.rs",
         "stochastic/solver",
         "testbed/",
+        "fit/mod.rs",
         "study/",
         "bin/",
         "lib.rs",

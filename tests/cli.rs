@@ -244,3 +244,109 @@ fn compare_goes_to_its_documented_directory_by_default() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(out.join("index.html").is_file());
 }
+
+fn data(name: &str, text: &str) -> String {
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), text).unwrap();
+    name.to_string()
+}
+
+const DECAY: &str = "t,conc\n0.5,9.1\n1,8.3\n2,6.6\n4,4.6\n8,2.1\n12,1.02\n16,0.41\n24,0.13\n";
+
+#[test]
+fn fit_reports_the_documented_fields_and_the_fit_predicts_new_rows() {
+    let file = data("decay.csv", DECAY);
+    let model = ["fit", "--model", "conc = a*exp(-k*t)", "--data", &file, "--params", "a=1,k=1"];
+    let run = json(&[&model[..], &["--json", "--save", "decay.json"]].concat(), 0);
+    for field in [
+        "problem",
+        "solver",
+        "converged",
+        "stop",
+        "x",
+        "cost",
+        "iterations",
+        "counts",
+        "seconds",
+        "certificate",
+        "parameters",
+        "rss",
+        "residual_std_dev",
+        "degrees_of_freedom",
+        "condition_number",
+        "correlation",
+    ] {
+        assert!(!run[field].is_null(), "{field} is missing: {run}");
+    }
+    // Independent: the normal equations hold at the answer.
+    let (a, k) = (run["x"][0].as_f64().unwrap(), run["x"][1].as_f64().unwrap());
+    let rows: Vec<(f64, f64)> = DECAY
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').map(|(t, y)| (t.parse().unwrap(), y.parse().unwrap())).unwrap())
+        .collect();
+    let g = rows.iter().fold([0.0, 0.0], |g, (t, y)| {
+        let e = (-k * t).exp();
+        [g[0] + (a * e - y) * e, g[1] - (a * e - y) * a * t * e]
+    });
+    assert!(g[0].abs() < 1e-13 && g[1].abs() < 1e-11, "{g:?}");
+    let text = curvkit(&model);
+    assert!(text.code == 0 && text.out.contains("STD ERROR") && text.out.contains("certificate  minimum"), "{}", text.out);
+
+    let new = data("new.csv", "t\n1\n30\n");
+    let predicted = curvkit(&["predict", "--fit", "decay.json", "--data", &new]);
+    assert_eq!((predicted.code, predicted.out.lines().count()), (0, 3), "{}", predicted.err);
+    let first: Vec<f64> = predicted.out.lines().nth(1).unwrap().split(',').map(|v| v.parse().unwrap()).collect();
+    assert!((first[1] - a * (-k).exp()).abs() < 1e-12 && first[4] < first[2] && first[3] < first[5]);
+}
+
+#[test]
+fn fit_of_a_certified_regression_shows_its_digits() {
+    let run = json(&["fit", "--nist", "misra1a", "--start", "2", "--json"], 0);
+    assert!((run["x"][0].as_f64().unwrap() / 2.3894212918e2 - 1.0).abs() < 1e-10);
+    assert!(curvkit(&["fit", "--nist", "BoxBOD"]).out.contains("DIGITS"));
+    assert!(curvkit(&["list", "datasets"]).out.contains("Bennett5"));
+}
+
+#[test]
+fn fit_names_what_cannot_be_identified() {
+    let file = data("decay2.csv", DECAY);
+    let args = ["fit", "--model", "conc = a*b*exp(-k*t)", "--data", &file, "--params", "a=1,b=1,k=1"];
+    let ran = curvkit(&args);
+    assert!(ran.code == 0 || ran.code == 1, "{}", ran.err);
+    assert!(ran.out.contains("the data do not determine a, b"), "{}", ran.out);
+    // What JSON writes as null is read again.
+    let saved = curvkit(&[&args[..], &["--save", "tied.json"]].concat());
+    assert!(saved.code <= 1, "{}", saved.err);
+    assert_eq!(curvkit(&["predict", "--fit", "tied.json", "--data", &file]).code, 0);
+}
+
+#[test]
+fn bad_fits_exit_with_two_and_say_what_where_expected_and_found() {
+    let file = data("decay3.csv", DECAY);
+    let text = data("text.csv", "t,conc\n1,2\n2,high\n");
+    let nan = data("nan.csv", "t,conc\n1,NaN\n2,3\n");
+    let empty = data("empty.csv", "t,conc\n");
+    let short = data("short.csv", "t,conc\n1,2\n");
+    let good = "conc = a*exp(-k*t)";
+    for (model, file, params, parts) in [
+        (good, "nowhere.csv", "a=1,k=1", &["nowhere.csv"][..]),
+        (good, &text, "a=1,k=1", &["text.csv:3", "`conc`", "number", "`high`"]),
+        (good, &nan, "a=1,k=1", &["nan.csv:2", "`conc`"]),
+        (good, &empty, "a=1,k=1", &["empty.csv", "rows"]),
+        (good, &short, "a=1,k=1", &["1 rows for 2 parameters"]),
+        ("dose = a*t", &file, "a=1", &["decay3.csv:1", "`dose`"]),
+        ("conc = a*exp(-k*q)", &file, "a=1,k=1", &["unknown name `q`", "character 16"]),
+        ("conc = a*exp(-k*t", &file, "a=1,k=1", &["character 17"]),
+        ("a*t", &file, "a=1", &["--y"]),
+        (good, &file, "a=1,k", &["NAME=START", "`k`"]),
+        (good, &file, "a=1,k=-1000", &["starting point is not finite"]),
+    ] {
+        let ran = curvkit(&["fit", "--model", model, "--data", file, "--params", params]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{model} {file} {params}: {}", ran.err);
+        parts.iter().for_each(|part| assert!(ran.err.contains(part), "{part} not in: {}", ran.err));
+    }
+    for args in [&["--nist", "Misra1"][..], &["--nist", "Misra1a", "--start", "3"], &["--nist", "Misra1a", "--level", "1"]] {
+        assert_eq!(curvkit(&[&["fit"], args].concat()).code, 2, "{args:?}");
+    }
+    assert_eq!(curvkit(&["predict", "--fit", &file, "--data", &file]).code, 2);
+}

@@ -33,22 +33,44 @@ pub struct Statistics {
     /// `‖r‖²`.
     pub residual_sum_of_squares: f64,
     /// `s = √(‖r‖²/(m − rank))`; NaN without degrees of freedom.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "nullable::number"))]
     pub residual_standard_deviation: f64,
     /// Standard error of each parameter; NaN for one that the data do not determine.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "nullable::numbers"))]
     pub standard_errors: Vec<f64>,
     /// Covariance of the parameters, `n × n`; NaN in the rows of those that are not determined.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "nullable::numbers"))]
     pub covariance: Vec<f64>,
     /// The same from the residuals themselves, right under unequal variances (White 1980, HC0).
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "nullable::numbers"))]
     pub robust_covariance: Vec<f64>,
     /// Parameters that the data do not determine, by index.
     pub unidentified: Vec<usize>,
     /// Condition number of the Jacobian with columns of unit length; infinite if the rank is deficient.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "nullable::infinite"))]
     pub condition_number: f64,
     /// Parameters that take part in a near-collinearity, by index; empty if the condition number is below 1000.
     pub collinear: Vec<usize>,
 }
 
-/// An interval with its level.
+/// JSON has neither NaN nor infinity: both are written as null.
+#[cfg(feature = "serde")]
+mod nullable {
+    use serde::{Deserialize, Deserializer};
+
+    pub fn number<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
+    }
+    pub fn infinite<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(source)?.unwrap_or(f64::INFINITY))
+    }
+    pub fn numbers<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<f64>, D::Error> {
+        let values: Vec<Option<f64>> = Vec::deserialize(source)?;
+        Ok(values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+}
+
+/// An interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Interval {
@@ -153,12 +175,13 @@ impl Statistics {
     }
 
     /// Standard error of a prediction whose gradient by the parameters is `gradient`; with `observation` that of a new
-    /// observation there.
+    /// observation there. NaN if a parameter is not determined.
     pub fn prediction_error(&self, gradient: &[f64], observation: bool) -> f64 {
         let n = gradient.len();
-        let variance: f64 =
-            (0..n).map(|j| gradient[j] * dot(&self.covariance[j * n..(j + 1) * n], gradient)).sum::<f64>().max(0.0);
+        let variance: f64 = (0..n).map(|j| gradient[j] * dot(&self.covariance[j * n..(j + 1) * n], gradient)).sum();
         let s = self.residual_standard_deviation;
+        // Rounding may leave a variance slightly negative; NaN, of a parameter that is not determined, stays.
+        let variance = if variance < 0.0 { 0.0 } else { variance };
         (variance + if observation { s * s } else { 0.0 }).sqrt()
     }
 
@@ -258,6 +281,7 @@ mod tests {
         assert_eq!((s.rank, s.unidentified.as_slice()), (2, &[0, 2][..]));
         assert!((s.standard_errors[1] - (0.88f64).sqrt()).abs() < 1e-12 && s.standard_errors[0].is_nan());
         assert_eq!(s.condition_number, f64::INFINITY);
+        assert!(s.prediction_error(&[1.0, 1.0, 2.0], false).is_nan());
     }
 
     #[test]

@@ -15,18 +15,23 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the names of problems and solvers.
+    /// Show the names of problems, solvers and data sets.
     List(ListArgs),
     /// Minimize a test problem or an expression.
     Minimize(MinimizeArgs),
     /// Run solvers on problems and write a report.
     Compare(CompareArgs),
+    /// Fit a formula to data: estimates, standard errors, and whether to trust them.
+    Fit(FitArgs),
+    /// Apply a saved fit to new data.
+    Predict(PredictArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Category {
     Problems,
     Solvers,
+    Datasets,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +89,63 @@ pub struct CompareArgs {
     /// Time limit of each run.
     #[arg(long, value_name = "S", default_value_t = 0.5, allow_hyphen_values = true)]
     pub seconds: f64,
+    /// Write one JSON document to stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["nist", "model"])))]
+pub struct FitArgs {
+    /// One of NIST's 27 certified regressions.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["data", "params", "y", "weights"])]
+    pub nist: Option<String>,
+    /// Which of NIST's two starts.
+    #[arg(long, value_name = "1|2", default_value_t = 1, requires = "nist")]
+    pub start: usize,
+    /// The model, such as "y = b1*(1 - exp(-b2*x))": names are parameters or columns of the data.
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, requires_all = ["data", "params"])]
+    pub model: Option<String>,
+    /// A table with a header: CSV, TSV, or columns separated by semicolons or blanks.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<String>,
+    /// The parameters with their starts.
+    #[arg(long, value_name = "B1=V,B2=V", allow_hyphen_values = true)]
+    pub params: Option<String>,
+    /// The column of observations, where the model has no left side.
+    #[arg(long, value_name = "NAME")]
+    pub y: Option<String>,
+    /// A column of prior weights: inverse variances, up to a factor.
+    #[arg(long, value_name = "NAME")]
+    pub weights: Option<String>,
+    /// Method of the first phase: levenberg_marquardt, levenberg_marquardt_nielsen or gauss_newton.
+    #[arg(long, value_name = "NAME", default_value = "levenberg_marquardt")]
+    pub solver: String,
+    /// Iteration limit of the first phase.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub max_iters: u64,
+    /// Level of the intervals.
+    #[arg(long, value_name = "P", default_value_t = 0.95, allow_hyphen_values = true)]
+    pub level: f64,
+    /// Write the fit to a file, for `curvkit predict`.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<String>,
+    /// Write one JSON document to stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// What `curvkit fit --save` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub fit: String,
+    /// A table with the columns that the model uses.
+    #[arg(long, value_name = "FILE")]
+    pub data: String,
+    /// Level of the intervals.
+    #[arg(long, value_name = "P", default_value_t = 0.95, allow_hyphen_values = true)]
+    pub level: f64,
     /// Write one JSON document to stdout.
     #[arg(long)]
     pub json: bool,

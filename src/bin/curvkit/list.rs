@@ -5,14 +5,16 @@ use crate::failure::Failure;
 use crate::output::{number, say, say_json};
 use crate::{Done, compare};
 use comfy_table::{Table, presets};
+use curvkit::dataset::nist::{self, NistDataset};
 use curvkit::study::{COMMON, ENTRIES, Key};
 use curvkit::testbed::{self, TestProblem};
 use serde_json::{Value, json};
 
-/// Lists problems, solvers or both.
+/// Lists problems, solvers, data sets, or all of them.
 pub fn list(args: &ListArgs) -> Result<Done, Failure> {
     let wants = |category| args.category.is_none_or(|c| c == category);
     let problems = if wants(Category::Problems) { Some(testbed::all()?) } else { None };
+    let datasets = if wants(Category::Datasets) { Some(datasets()?) } else { None };
     if args.json {
         let mut document = serde_json::Map::new();
         if let Some(problems) = &problems {
@@ -21,6 +23,9 @@ pub fn list(args: &ListArgs) -> Result<Done, Failure> {
         if wants(Category::Solvers) {
             document.insert("solvers".into(), solvers_json());
             document.insert("common_options".into(), COMMON.iter().map(key_json).collect());
+        }
+        if let Some(datasets) = &datasets {
+            document.insert("datasets".into(), datasets.iter().map(dataset_json).collect());
         }
         say_json(&Value::Object(document));
         return Ok(Done::Success);
@@ -31,7 +36,28 @@ pub fn list(args: &ListArgs) -> Result<Done, Failure> {
     if wants(Category::Solvers) {
         say_solvers();
     }
+    if let Some(datasets) = &datasets {
+        say_datasets(datasets);
+    }
     Ok(Done::Success)
+}
+
+fn datasets() -> Result<Vec<NistDataset>, Failure> {
+    Ok(nist::names().map(nist::load).collect::<Result<_, _>>()?)
+}
+
+fn say_datasets(datasets: &[NistDataset]) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["DATA SET", "ROWS", "PARAMETERS", "MODEL"]);
+    for d in datasets {
+        table.add_row([d.name.as_str(), &d.n_observations().to_string(), &d.n_parameters().to_string(), &d.model]);
+    }
+    say(&format!("\n{}\n\nNIST's certified regressions, for `curvkit fit --nist NAME`.", table.trim_fmt()));
+}
+
+fn dataset_json(d: &NistDataset) -> Value {
+    json!({ "name": d.name, "rows": d.n_observations(), "parameters": d.n_parameters(), "model": d.model })
 }
 
 fn say_problems(problems: &[TestProblem]) {

@@ -3,9 +3,11 @@
 mod args;
 mod compare;
 mod failure;
+mod fit;
 mod list;
 mod minimize;
 mod output;
+mod predict;
 mod progress;
 
 use args::{Cli, Command};
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         Command::List(args) => list::list(args),
         Command::Minimize(args) => minimize::minimize(args),
         Command::Compare(args) => compare::compare(args),
+        Command::Fit(args) => fit::fit_command(args),
+        Command::Predict(args) => predict::predict(args),
     };
     match result {
         Ok(Done::Success) => ExitCode::SUCCESS,
