@@ -1,7 +1,7 @@
 //! The Gauss–Newton matrix `JᵀJ` of a sum of squares.
 
 use super::Curvature;
-use crate::counts;
+use crate::counts::{self, Counts};
 use crate::error::Result;
 use crate::linalg::operator::{Form, Gram};
 use crate::linalg::{Operator, SymmetricOperator};
@@ -14,15 +14,18 @@ use std::sync::Arc;
 pub struct GaussNewton;
 
 /// A shared linearization whose Jacobian is known.
-struct Shared(Arc<dyn Linearization>);
+struct Shared<'a> {
+    point: Arc<dyn Linearization>,
+    counts: &'a Counts,
+}
 
-impl Shared {
+impl Shared<'_> {
     fn gram(&self) -> Result<Gram<'_>> {
-        self.0.gram()
+        self.point.gram()
     }
 }
 
-impl SymmetricOperator for Shared {
+impl SymmetricOperator for Shared<'_> {
     fn dim(&self) -> usize {
         self.gram().map_or(0, |gram| gram.n)
     }
@@ -32,11 +35,15 @@ impl SymmetricOperator for Shared {
     fn form(&self) -> Form<'_> {
         self.gram().map_or(Form::Product, Form::Gram)
     }
+    fn bend(&self, v: &[f64], out: &mut [f64]) -> Option<Result<()>> {
+        counts::add(&self.counts.cost, 1);
+        Some(self.point.bend(v, out))
+    }
 }
 
 impl<O: Linearize> Curvature<O> for GaussNewton {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
-        let shared = Shared(at.problem.linearize(at.x)?);
+        let shared = Shared { point: at.problem.linearize(at.x)?, counts: at.counts };
         counts::add(&at.counts.jacobian, 1);
         shared.gram()?;
         Ok(Box::new(shared))

@@ -16,6 +16,11 @@ use crate::linalg::operator::{DenseMatrix, Gram, write_dense};
 use crate::linalg::vector::{dot, dot_compensated, norm};
 use crate::problem::{LeastSquares, Linearize, ResidualHessian};
 
+/// Reduction of the squared decrement for which the last Hessian is kept.
+const KEPT: f64 = 1e-4;
+/// Relative change of a parameter up to which the last Hessian is that of the answer.
+const VERIFIED: f64 = 1e-7;
+
 /// Options of the second phase.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -55,21 +60,21 @@ impl Finished {
     }
 }
 
-/// Newton's equation at one point, in scaled variables.
-struct Local {
+/// The exact Hessian at one point, in variables scaled by the columns of `J`, and its factor.
+struct Curved {
+    x: Vec<f64>,
     scale: Vec<f64>,
     hessian: DenseMatrix,
     nonlinearity: f64,
-    gradient: Vec<f64>,
-    residual_norm: f64,
+    cholesky: ShiftedCholesky,
+    definite: bool,
 }
 
-impl Local {
+impl Curved {
     fn at<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, x: &[f64]) -> Result<Self> {
         let n = x.len();
         let shared = problem.linearize(&x.to_vec())?;
         let gram = shared.gram()?;
-        Error::check_finite("residual", gram.residual)?;
         Error::check_finite("Jacobian", gram.jacobian)?;
         let scale = column_norms(gram);
         let mut rest = problem.residual_term(x)?;
@@ -85,22 +90,49 @@ impl Local {
         }
         let total = norm(&hessian);
         let nonlinearity = if total > 0.0 { norm(&rest) / total } else { 0.0 };
-        let gradient = (0..n).map(|j| dot_compensated(gram.column(j), gram.residual) / scale[j]).collect();
-        let residual_norm = norm(gram.residual);
-        Ok(Self { scale, hessian: DenseMatrix::new(n, hessian)?, nonlinearity, gradient, residual_norm })
+        let hessian = DenseMatrix::new(n, hessian)?;
+        let mut cholesky = ShiftedCholesky::default();
+        cholesky.load(&hessian)?;
+        let definite = cholesky.factor(0.0).is_ok();
+        Ok(Self { x: x.to_vec(), scale, hessian, nonlinearity, cholesky, definite })
     }
 
-    /// The Newton step and `gᵀH⁻¹g`, unless the Hessian is not positive definite.
-    fn newton(&self, cholesky: &mut ShiftedCholesky) -> Result<Option<(Vec<f64>, f64)>> {
-        cholesky.load(&self.hessian)?;
-        if cholesky.factor(0.0).is_err() {
+    /// The step `−H⁻¹g` for the gradient at `x`, with this Hessian; `None` if that is not positive definite.
+    fn step<R: ResidualHessian + 'static>(&mut self, problem: &LeastSquares<R>, x: &[f64]) -> Result<Option<NewtonStep>> {
+        let shared = problem.linearize(&x.to_vec())?;
+        let gram = shared.gram()?;
+        Error::check_finite("residual", gram.residual)?;
+        Error::check_finite("Jacobian", gram.jacobian)?;
+        if !self.definite {
             return Ok(None);
         }
-        let mut q = vec![0.0; self.gradient.len()];
-        cholesky.solve(&self.gradient, &mut q);
-        let square = dot(&q, &self.gradient);
+        let gradient: Vec<f64> =
+            self.scale.iter().enumerate().map(|(j, d)| dot_compensated(gram.column(j), gram.residual) / d).collect();
+        let mut q = vec![0.0; gradient.len()];
+        self.cholesky.solve(&gradient, &mut q);
+        let square = dot(&q, &gradient);
         let p: Vec<f64> = q.iter().zip(&self.scale).map(|(q, d)| -q / d).collect();
-        Ok((square >= 0.0 && p.iter().all(|p| p.is_finite())).then_some((p, square)))
+        let usable = square >= 0.0 && p.iter().all(|p| p.is_finite());
+        Ok(usable.then(|| NewtonStep { p, square, residual_norm: norm(gram.residual) }))
+    }
+}
+
+/// A step, its decrement `gᵀH⁻¹g`, and `‖r‖` where it starts.
+struct NewtonStep {
+    p: Vec<f64>,
+    square: f64,
+    residual_norm: f64,
+}
+
+impl NewtonStep {
+    /// Whether no entry is more than `part` of that of `x`.
+    fn within(&self, part: f64, x: &[f64]) -> bool {
+        self.p.iter().zip(x).all(|(p, x)| p.abs() <= part * x.abs())
+    }
+
+    /// Whether the step is at the level where rounding of the residuals decides.
+    fn at_floor(&self, x: &[f64]) -> bool {
+        self.square.sqrt() <= 1e-6 * self.residual_norm || self.within(1e-9, x)
     }
 }
 
@@ -123,40 +155,50 @@ impl Finish {
     /// # Errors
     /// Whatever the residuals report at `start`. Where they fail later, the last good point is the answer.
     pub fn run<R: ResidualHessian + 'static>(&self, problem: &LeastSquares<R>, start: &[f64]) -> Result<(Vec<f64>, Finished)> {
-        let mut cholesky = ShiftedCholesky::default();
         let mut x = start.to_vec();
-        let mut here = Local::at(problem, &x)?;
-        let mut newton = here.newton(&mut cholesky)?;
+        let mut curved = Curved::at(problem, &x)?;
+        let mut newton = curved.step(problem, &x)?;
         let (mut steps, mut converged) = (0, false);
-        while let Some((p, square)) = newton.clone() {
-            let small = p.iter().zip(&x).all(|(p, x)| p.abs() <= self.tolerance * x.abs());
-            if small || square == 0.0 {
+        while let Some(here) = &newton {
+            if here.within(self.tolerance, &x) || here.square == 0.0 {
                 converged = true;
                 break;
             }
             if steps >= self.max_steps {
                 break;
             }
-            let next: Vec<f64> = x.iter().zip(&p).map(|(x, p)| x + p).collect();
-            let Ok(there) = Local::at(problem, &next) else { break };
-            let onward = there.newton(&mut cholesky)?;
-            // Far out a full step must pay at once; at the floor of rounding the decrement only wanders.
-            let floor = square.sqrt() <= 1e-6 * here.residual_norm || p.iter().zip(&x).all(|(p, x)| p.abs() <= 1e-9 * x.abs());
-            match &onward {
-                Some((_, ahead)) if *ahead < 0.25 * square => {
-                    steps += 1;
-                    (x, here, newton) = (next, there, onward);
-                }
-                _ => {
-                    converged = floor;
-                    break;
+            let next: Vec<f64> = x.iter().zip(&here.p).map(|(x, p)| x + p).collect();
+            let Ok(mut onward) = curved.step(problem, &next) else { break };
+            // The factor is kept while it serves: near the answer the Hessian changes less than the step.
+            let pays = |onward: &Option<NewtonStep>, part: f64| onward.as_ref().is_some_and(|o| o.square < part * here.square);
+            let mut renewed = None;
+            if !pays(&onward, KEPT) && !here.at_floor(&x) {
+                if let Ok(mut fresh) = Curved::at(problem, &next) {
+                    onward = fresh.step(problem, &next)?;
+                    renewed = Some(fresh);
                 }
             }
+            // Far out a full step must pay at once; at the floor of rounding the decrement only wanders.
+            if !pays(&onward, 0.25) {
+                converged = here.at_floor(&x);
+                break;
+            }
+            steps += 1;
+            curved = renewed.unwrap_or(curved);
+            (x, newton) = (next, onward);
         }
-        let square = newton.map_or(f64::NAN, |(_, square)| square);
-        let decrement = if here.residual_norm > 0.0 { square.sqrt() / here.residual_norm } else { 0.0 };
-        let curvature = extremes(&here.hessian)?;
-        let nonlinearity = here.nonlinearity;
+        let moved = curved.x.iter().zip(&x).any(|(a, b)| (a - b).abs() > VERIFIED * b.abs());
+        if moved {
+            // What is certified is the curvature at the answer.
+            curved = Curved::at(problem, &x)?;
+        }
+        let decrement = match &newton {
+            Some(n) if n.residual_norm > 0.0 => n.square.sqrt() / n.residual_norm,
+            Some(_) => 0.0,
+            None => f64::NAN,
+        };
+        let curvature = extremes(&curved.hessian)?;
+        let nonlinearity = curved.nonlinearity;
         Ok((x, Finished { steps, converged: converged && curvature[0] > 0.0, decrement, curvature, nonlinearity }))
     }
 }

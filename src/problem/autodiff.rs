@@ -106,7 +106,7 @@ pub(super) fn unit<const N: usize>(k: usize) -> SVector<f64, N> {
     SVector::from_fn(|i, _| f64::from(i == k))
 }
 
-fn unit_row<const N: usize>(k: usize) -> SMatrix<f64, 1, N> {
+pub(super) fn unit_row<const N: usize>(k: usize) -> SMatrix<f64, 1, N> {
     SMatrix::from_fn(|_, j| f64::from(j == k))
 }
 

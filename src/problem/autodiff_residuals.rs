@@ -1,10 +1,10 @@
 //! Exact Jacobians and second derivatives of residuals that are generic over dual numbers ([`AutoResiduals`]).
 
-use super::autodiff::{DualFunction, unit, with_lifted, write_hessian};
+use super::autodiff::{DualFunction, unit, unit_row, with_lifted, write_hessian};
 use super::{DualNum, ResidualHessian, Residuals};
 use crate::error::{Error, Result};
-use nalgebra::{Const, U1};
-use num_dual::{Derivative, DualSVec64};
+use nalgebra::{Const, SMatrix, U1};
+use num_dual::{Derivative, Dual2SVec64, DualSVec64};
 
 /// Residuals written once for real and dual numbers.
 pub trait DualResiduals: Send + Sync {
@@ -51,6 +51,25 @@ fn jacobian_chunked<F: DualResiduals, const N: usize>(f: &F, x: &[f64], out: &mu
         }
     };
     with_lifted::<_, _, N>(n, sweep, |i| DualSVec64::<N>::from_re(x[i]));
+}
+
+/// `out ← Σ wᵢ ∇²rᵢ` in one sweep over second-order dual numbers of up to `N` variables.
+fn hessian_whole<F: DualResiduals, const N: usize>(f: &F, x: &[f64], weights: &[f64], out: &mut [f64]) {
+    let n = x.len();
+    let mut weights = weights.iter();
+    let mut sum = SMatrix::<f64, N, N>::zeros();
+    let sweep = |numbers: &mut [Dual2SVec64<N>]| {
+        f.visit(numbers, &mut |r| {
+            if let Some(&w) = weights.next() {
+                let second = r.v2.unwrap_generic(Const::<N>, Const::<N>);
+                sum += second * w;
+            }
+        });
+    };
+    with_lifted::<_, _, N>(n, sweep, |i| Dual2SVec64::<N>::new(x[i], Derivative::some(unit_row(i)), Derivative::none()));
+    for j in 0..n {
+        (0..n).for_each(|i| out[j * n + i] = sum[(i, j)]);
+    }
 }
 
 impl<F: DualResiduals> Residuals for AutoResiduals<F> {
@@ -110,7 +129,15 @@ impl<F: DualResiduals> ResidualHessian for AutoResiduals<F> {
     fn weighted_hessian(&self, x: &[f64], weights: &[f64], out: &mut [f64]) -> Result<()> {
         self.check(x, "Hessian", x.len() * x.len(), out.len())?;
         Error::check_len("weights", self.0.m(), weights.len())?;
-        write_hessian(&Weighted { residuals: &self.0, weights }, x, out);
+        match x.len() {
+            0..=2 => hessian_whole::<F, 2>(&self.0, x, weights, out),
+            3 => hessian_whole::<F, 3>(&self.0, x, weights, out),
+            4 => hessian_whole::<F, 4>(&self.0, x, weights, out),
+            5..=6 => hessian_whole::<F, 6>(&self.0, x, weights, out),
+            // In between, blocks of four cost less.
+            9 => hessian_whole::<F, 9>(&self.0, x, weights, out),
+            _ => write_hessian(&Weighted { residuals: &self.0, weights }, x, out),
+        }
         Ok(())
     }
 }

@@ -151,6 +151,11 @@ pub trait Linearization: Send + Sync {
     /// # Errors
     /// Whatever the user's Jacobian reports.
     fn gram(&self) -> Result<Gram<'_>>;
+    /// `out ← ∂²r(x)[v, v]`, at the cost of one evaluation of the residuals.
+    ///
+    /// # Errors
+    /// Whatever the user's residuals report.
+    fn bend(&self, v: &[f64], out: &mut [f64]) -> Result<()>;
 }
 
 /// A capability: the problem is a sum of squares and can be linearized.

@@ -152,6 +152,21 @@ impl PivotedQr {
         (0..n).fold(0.0f64, |length, j| length.hypot(g(j)))
     }
 
+    /// Replaces the right-hand side: `Qᵀr` of another `r` (`m` values) for the solves to come.
+    pub fn set_residual(&mut self, residual: &[f64]) {
+        let (n, m) = (self.n, residual.len());
+        self.rotated.clear();
+        self.rotated.extend_from_slice(residual);
+        for k in 0..n.min(m) {
+            let v = &self.columns[k * m + k..(k + 1) * m];
+            let rest = &mut self.rotated[k..];
+            if v[0] != 0.0 {
+                axpy(-dot(v, rest) / v[0], v, rest);
+            }
+            self.rhs[k] = rest[0];
+        }
+    }
+
     /// Solves for the damping `μ ≥ 0`; the shortest basic solution where `μ = 0` and the rank is deficient. Returns
     /// `‖D p‖`.
     pub fn solve_damped(&mut self, damping: f64) -> f64 {

@@ -41,6 +41,13 @@ pub trait SymmetricOperator {
         None
     }
 
+    /// For a Gauss–Newton matrix: `out ← ∂²r(x)[v, v]`, the second derivative of the residuals along `v`, if it can be had.
+    /// `out` has one entry per residual.
+    fn bend(&self, v: &[f64], out: &mut [f64]) -> Option<Result<()>> {
+        let _ = (v, out);
+        None
+    }
+
     /// An approximation of `B⁻¹` for preconditioned Krylov methods, symmetric positive definite.
     fn preconditioner(&self) -> Option<&dyn SymmetricOperator> {
         None
@@ -79,6 +86,9 @@ impl<T: SymmetricOperator + ?Sized> SymmetricOperator for &T {
     }
     fn inverse(&self, damping: f64) -> Option<Result<Operator<'_>>> {
         (**self).inverse(damping)
+    }
+    fn bend(&self, v: &[f64], out: &mut [f64]) -> Option<Result<()>> {
+        (**self).bend(v, out)
     }
     fn preconditioner(&self) -> Option<&dyn SymmetricOperator> {
         (**self).preconditioner()

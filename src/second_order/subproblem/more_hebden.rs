@@ -10,6 +10,7 @@ use super::{Model, Step, Subproblem, check_size};
 use crate::error::{Error, Result};
 use crate::linalg::Form;
 use crate::linalg::factor::PivotedQr;
+use crate::linalg::vector::{all_finite, axpy};
 use crate::second_order::Ball;
 
 /// The least-squares step in the ball `‖D p‖ ≤ Δ`, with `D` the largest lengths so far of the columns of `J`.
@@ -20,13 +21,23 @@ use crate::second_order::Ball;
 pub struct MoreHebden {
     /// Relative tolerance on `‖D p‖ = Δ`. Default 0.1 (Moré).
     pub tolerance: f64,
+    /// Bend the step along the second derivative of the residuals (geodesic acceleration): one evaluation of the residuals
+    /// a trial, which pays in curved valleys. Default true.
+    pub accelerate: bool,
     multiplier: f64,
     scale: JacobianScale,
     #[cfg_attr(feature = "serde", serde(skip))]
     qr: PivotedQr,
     #[cfg_attr(feature = "serde", serde(skip))]
     newton: NewtonStep,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    bent: Vec<f64>,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    acceleration: Vec<f64>,
 }
+
+/// Longest acceleration, against the step, that is trusted: `2 ‖D a‖ ≤ 0.75 ‖D p‖` (Transtrum & Sethna 2012).
+const TRUSTED: f64 = 0.75;
 
 /// The undamped step: its scaled length, the rate of [`PivotedQr::rate`] if the rank is full, and the length of the
 /// scaled gradient.
@@ -41,10 +52,13 @@ impl Default for MoreHebden {
     fn default() -> Self {
         Self {
             tolerance: 0.1,
+            accelerate: true,
             multiplier: 0.0,
             scale: JacobianScale::default(),
             qr: PivotedQr::default(),
             newton: NewtonStep::default(),
+            bent: Vec::new(),
+            acceleration: Vec::new(),
         }
     }
 }
@@ -53,6 +67,26 @@ impl MoreHebden {
     /// The multiplier `μ` of the last step; zero for an interior one.
     pub fn multiplier(&self) -> f64 {
         self.multiplier
+    }
+
+    /// Adds half the acceleration `a`, the damped solution for the residuals' second derivative along the step.
+    fn bend(&mut self, model: &Model<'_>, mu: f64, scaled: f64, p: &mut [f64]) -> Result<()> {
+        let Form::Gram(gram) = model.curvature.form() else { return Ok(()) };
+        self.bent.resize(gram.residual.len(), 0.0);
+        // Residuals that fail or overflow there say nothing of the step itself.
+        let Some(Ok(())) = model.curvature.bend(p, &mut self.bent) else { return Ok(()) };
+        if !all_finite(&self.bent) {
+            return Ok(());
+        }
+        self.qr.set_residual(&self.bent);
+        let length = self.qr.solve_damped(mu);
+        if 2.0 * length <= TRUSTED * scaled {
+            self.acceleration.resize(p.len(), 0.0);
+            self.qr.step(&mut self.acceleration);
+            axpy(0.5, &self.acceleration, p);
+        }
+        self.qr.set_residual(gram.residual);
+        Ok(())
     }
 
     /// Newton's iteration for the multiplier, from the last one; returns it with its number of solves.
@@ -123,6 +157,9 @@ impl Subproblem for MoreHebden {
         self.multiplier = mu;
         self.qr.step(p);
         let (image, damped) = (self.qr.image(), mu * scaled * scaled);
+        if self.accelerate {
+            self.bend(model, mu, scaled, p)?;
+        }
         Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner })
     }
 
