@@ -132,7 +132,7 @@ impl NewtonStep {
 
     /// Whether the step is at the level where rounding of the residuals decides.
     fn at_floor(&self, x: &[f64]) -> bool {
-        self.square.sqrt() <= 1e-6 * self.residual_norm || self.within(1e-9, x)
+        self.square.sqrt() <= 1e-11 * self.residual_norm || self.within(1e-9, x)
     }
 }
 
@@ -160,7 +160,7 @@ impl Finish {
         let mut newton = curved.step(problem, &x)?;
         let (mut steps, mut converged) = (0, false);
         while let Some(here) = &newton {
-            if here.within(self.tolerance, &x) || here.square == 0.0 {
+            if here.within(self.tolerance, &x) || here.square.sqrt() <= f64::EPSILON * here.residual_norm {
                 converged = true;
                 break;
             }

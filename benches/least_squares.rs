@@ -1,0 +1,134 @@
+//! The Moré–Garbow–Hillstrom least-squares problems from starts ×1, ×10, ×100, beside the levenberg-marquardt crate in one run.
+//!
+//! The table (final `Σ r²`, evaluations of residuals and Jacobians) is printed; criterion times the published starts, n ≤ 10.
+
+use argmin::core::{Executor, IterState};
+use criterion::{Criterion, criterion_group, criterion_main};
+use curvkit::problem::{LeastSquares, Residuals};
+use curvkit::second_order::methods;
+use curvkit::testbed::{self, TestProblem};
+use levenberg_marquardt::LevenbergMarquardt;
+use nalgebra::{DMatrix, DVector, Dyn, Owned};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+type State = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+type Shared = Arc<dyn Residuals>;
+
+/// `Σ r²`, evaluations of the residuals, of the Jacobian.
+type Result = (f64, u64, u64);
+
+fn ours(residuals: &Shared, start: &[f64]) -> Result {
+    let mut solver = methods::levenberg_marquardt().bare();
+    (solver.stopping.gtol_rel, solver.stopping.ftol) = (0.0, 1e-14);
+    let run = Executor::new(LeastSquares::new(residuals.clone()), solver)
+        .configure(|state: State| state.param(start.to_vec()).max_iters(1000))
+        .timer(false)
+        .run();
+    run.map_or((f64::NAN, 0, 0), |run| {
+        let tally = run.solver.tally();
+        (2.0 * run.state.best_cost, tally.cost, tally.jacobian)
+    })
+}
+
+/// The same residuals as the crate wants them.
+struct Theirs<'a> {
+    residuals: &'a Shared,
+    x: DVector<f64>,
+    counts: [Cell<u64>; 2],
+}
+
+impl levenberg_marquardt::LeastSquaresProblem<f64, Dyn, Dyn> for Theirs<'_> {
+    type ParameterStorage = Owned<f64, Dyn>;
+    type ResidualStorage = Owned<f64, Dyn>;
+    type JacobianStorage = Owned<f64, Dyn, Dyn>;
+    fn set_params(&mut self, x: &DVector<f64>) {
+        self.x.copy_from(x);
+    }
+    fn params(&self) -> DVector<f64> {
+        self.x.clone()
+    }
+    fn residuals(&self) -> Option<DVector<f64>> {
+        self.counts[0].set(self.counts[0].get() + 1);
+        let mut r = DVector::zeros(self.residuals.m());
+        self.residuals.residuals(self.x.as_slice(), r.as_mut_slice()).ok()?;
+        Some(r)
+    }
+    fn jacobian(&self) -> Option<DMatrix<f64>> {
+        self.counts[1].set(self.counts[1].get() + 1);
+        let mut j = DMatrix::zeros(self.residuals.m(), self.residuals.n());
+        self.residuals.jacobian(self.x.as_slice(), j.as_mut_slice()).ok()?;
+        Some(j)
+    }
+}
+
+fn theirs(residuals: &Shared, start: &[f64]) -> Result {
+    let problem = Theirs { residuals, x: DVector::from_row_slice(start), counts: Default::default() };
+    let (problem, report) = LevenbergMarquardt::new().with_patience(1000).minimize(problem);
+    (2.0 * report.objective_function, problem.counts[0].get(), problem.counts[1].get())
+}
+
+/// Digits of the best known value; of zero where that is zero.
+fn digits(found: f64, best: f64) -> f64 {
+    let digits = if best == 0.0 { -found.log10() } else { -((found - best).abs() / best).log10() };
+    if digits.is_nan() { -99.0 } else { digits.min(16.0) }
+}
+
+fn problems() -> Vec<(TestProblem, Shared)> {
+    let names = testbed::mgh::TABLE.iter().flat_map(|entry| entry.instances).filter(|(_, n)| *n <= 100);
+    let all = names.filter_map(|(name, _)| testbed::problem(name, None).ok());
+    all.filter_map(|p| p.residuals.clone().map(|r| (p, r))).collect()
+}
+
+fn table(problems: &[(TestProblem, Shared)]) {
+    println!(
+        "{:24} start  {:>14}  {:>14} {:>11}  {:>14} {:>11}",
+        "problem", "published", "curvkit", "r, J", "lev.-marq.", "r, J"
+    );
+    let mut solved = [0, 0];
+    for (p, residuals) in problems {
+        for factor in [1.0, 10.0, 100.0] {
+            let start = p.start_scaled(factor);
+            let best = p.minima.first().copied().unwrap_or(0.0);
+            let (a, b) = (ours(residuals, &start), theirs(residuals, &start));
+            let good = [a, b].map(|(found, ..)| digits(found, best) >= 4.0);
+            (0..2).for_each(|k| solved[k] += u32::from(good[k]));
+            let mark = |good: bool| if good { ' ' } else { '*' };
+            println!(
+                "{:24} ×{factor:<4}  {best:14.6e} {}{:14.6e} {:5},{:5} {}{:14.6e} {:5},{:5}",
+                p.name,
+                mark(good[0]),
+                a.0,
+                a.1,
+                a.2,
+                mark(good[1]),
+                b.0,
+                b.1,
+                b.2
+            );
+        }
+    }
+    println!(
+        "four digits of the best known value: curvkit {}, levenberg-marquardt {} of {}",
+        solved[0],
+        solved[1],
+        3 * problems.len()
+    );
+}
+
+fn least_squares(c: &mut Criterion) {
+    let problems = problems();
+    table(&problems);
+    let mut group = c.benchmark_group("least_squares");
+    group.sample_size(20).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(300));
+    for (p, residuals) in problems.iter().filter(|(p, _)| p.start.len() <= 10) {
+        group.bench_function(format!("{}/curvkit", p.name), |b| b.iter(|| ours(residuals, black_box(&p.start))));
+        group.bench_function(format!("{}/levenberg-marquardt", p.name), |b| b.iter(|| theirs(residuals, black_box(&p.start))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, least_squares);
+criterion_main!(benches);
