@@ -350,3 +350,21 @@ fn bad_fits_exit_with_two_and_say_what_where_expected_and_found() {
     }
     assert_eq!(curvkit(&["predict", "--fit", &file, "--data", &file]).code, 2);
 }
+
+#[test]
+fn robust_fit_ignores_an_outlier_and_says_so() {
+    let file = data("outlier.csv", &DECAY.replace("4,4.6", "4,46"));
+    let fit = |loss: &[&str]| {
+        let args = ["fit", "--model", "conc = a*exp(-k*t)", "--data", &file, "--params", "a=9,k=0.2", "--json"];
+        json(&[&args[..], loss].concat(), 0)
+    };
+    let (plain, robust) = (fit(&[]), fit(&["--loss", "tukey"]));
+    assert!(plain["x"][0].as_f64().unwrap() > 15.0);
+    assert!((robust["x"][0].as_f64().unwrap() - 10.0).abs() < 0.3, "{robust}");
+    assert!(robust["loss"].as_str().unwrap().contains("1 of 8 residuals"), "{}", robust["loss"]);
+    assert!(fit(&["--loss", "huber:0.2"])["loss"].as_str().unwrap().contains("scale 0.2"));
+    for loss in ["hubert", "huber:0", "huber:x"] {
+        let args = ["fit", "--model", "conc = a*t", "--data", &file, "--params", "a=1", "--loss", loss];
+        assert_eq!(curvkit(&args).code, 2, "{loss}");
+    }
+}

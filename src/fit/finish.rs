@@ -172,11 +172,10 @@ impl Finish {
             // The factor is kept while it serves: near the answer the Hessian changes less than the step.
             let pays = |onward: &Option<NewtonStep>, part: f64| onward.as_ref().is_some_and(|o| o.square < part * here.square);
             let mut renewed = None;
-            if !pays(&onward, KEPT) && !here.at_floor(&x) {
-                if let Ok(mut fresh) = Curved::at(problem, &next) {
-                    onward = fresh.step(problem, &next)?;
-                    renewed = Some(fresh);
-                }
+            let stale = !pays(&onward, KEPT) && !here.at_floor(&x);
+            if stale && let Ok(mut fresh) = Curved::at(problem, &next) {
+                onward = fresh.step(problem, &next)?;
+                renewed = Some(fresh);
             }
             // Far out a full step must pay at once; at the floor of rounding the decrement only wanders.
             if !pays(&onward, 0.25) {

@@ -6,6 +6,7 @@
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
+mod robust;
 mod statistics;
 
 use crate::counts::Tally;
@@ -20,6 +21,7 @@ use argmin::core::{Executor, Solver};
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
+pub use robust::{RobustFit, fit_robust};
 pub use statistics::{Interval, Statistics};
 
 /// The method of the first phase.

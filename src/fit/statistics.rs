@@ -136,6 +136,15 @@ impl Statistics {
         })
     }
 
+    /// The same with another residual standard deviation: that of an M-estimator, or one known beforehand.
+    pub fn with_deviation(mut self, s: f64) -> Self {
+        let factor = s / self.residual_standard_deviation;
+        self.covariance.iter_mut().for_each(|v| *v *= factor * factor);
+        self.standard_errors.iter_mut().for_each(|v| *v *= factor);
+        self.residual_standard_deviation = s;
+        self
+    }
+
     /// Correlation of the parameters, `n × n`.
     pub fn correlation(&self) -> Vec<f64> {
         let n = self.standard_errors.len();

@@ -118,6 +118,11 @@ impl<R: Residuals> Linearization for Pass<R> {
 }
 
 impl<R: Residuals, P> LeastSquares<R, P> {
+    /// The residuals, shared.
+    pub fn shared_residuals(&self) -> Arc<R> {
+        self.residuals.clone()
+    }
+
     /// The residuals.
     pub fn residuals(&self) -> &R {
         &self.residuals

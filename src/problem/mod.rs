@@ -11,6 +11,7 @@ mod expression;
 mod function;
 mod least_squares;
 mod residuals;
+mod robust;
 
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
@@ -29,6 +30,7 @@ pub use expression::Expression;
 pub use function::{Erased, Function, HessianMatrix};
 pub use least_squares::LeastSquares;
 pub use residuals::{FromArgmin, JacobianMatrix, Linearization, Linearize, ResidualHessian, Residuals};
+pub use robust::{Robust, RobustLoss};
 
 /// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one
 /// [`Vector`] type. It is implemented for you; implement argmin's two traits.

@@ -118,6 +118,9 @@ pub struct FitArgs {
     /// A column of prior weights: inverse variances, up to a factor.
     #[arg(long, value_name = "NAME")]
     pub weights: Option<String>,
+    /// A loss for data with outliers: huber, soft_l1, cauchy, arctan or tukey; its scale is found unless it is given.
+    #[arg(long, value_name = "NAME[:SCALE]")]
+    pub loss: Option<String>,
     /// Method of the first phase: levenberg_marquardt, levenberg_marquardt_nielsen or gauss_newton.
     #[arg(long, value_name = "NAME", default_value = "levenberg_marquardt")]
     pub solver: String,

@@ -6,14 +6,17 @@ use crate::failure::Failure;
 use crate::output::{duration, number, say, say_json, warn};
 use comfy_table::{CellAlignment, Table as Shown, presets};
 use curvkit::dataset::{Table, nist};
-use curvkit::fit::{Fit, FitOptions, Formula, Interval, Method, fit};
-use curvkit::problem::{LeastSquares, ResidualHessian};
+use curvkit::fit::{Fit, FitOptions, Formula, Interval, Method, fit, fit_robust};
+use curvkit::problem::{LeastSquares, ResidualHessian, RobustLoss};
 use curvkit::{Error, testbed};
 use serde_json::{Value, json};
 use std::time::Instant;
 
 /// Correlations from which a pair of parameters is shown.
 const HIGH_CORRELATION: f64 = 0.99;
+
+/// Influence, against least squares, below which a residual is shown as an outlier.
+const OUTLIER: f64 = 0.1;
 
 /// What is fitted, and from where.
 struct Case {
@@ -32,6 +35,7 @@ struct Report<'a> {
     level: f64,
     intervals: Vec<Interval>,
     seconds: f64,
+    robust: Option<String>,
 }
 
 /// Fits a formula to a table, or one of NIST's regressions.
@@ -82,6 +86,20 @@ fn nist_case(name: &str, start: usize) -> Result<(Case, LeastSquares<impl Residu
     Ok((case, LeastSquares::new(testbed::nist::regression(known)?)))
 }
 
+/// Reads `NAME` or `NAME:SCALE`.
+fn loss(text: &str) -> Result<(RobustLoss, Option<f64>), Failure> {
+    let (name, scale) = text.split_once(':').map_or((text, None), |(name, scale)| (name, Some(scale)));
+    let number = |scale: &str| {
+        let value = scale.trim().parse::<f64>().ok().filter(|v| *v > 0.0 && v.is_finite());
+        value.ok_or(Error::Config {
+            name: "--loss".into(),
+            requirement: "NAME or NAME:SCALE with a positive scale",
+            value: text.into(),
+        })
+    };
+    Ok((RobustLoss::named(name.trim())?, scale.map(number).transpose()?))
+}
+
 /// Reads `b1=v,b2=v`.
 fn parameters(text: &str) -> Result<(Vec<String>, Vec<f64>), Failure> {
     let (mut names, mut start) = (Vec::new(), Vec::new());
@@ -114,10 +132,25 @@ fn run<R: ResidualHessian + 'static>(
     formula: Option<&Formula>,
 ) -> Result<Done, Failure> {
     let began = Instant::now();
-    let fit = fit(problem, &case.start, options)?;
+    let (fit, robust) = match &args.loss {
+        None => (fit(problem, &case.start, options)?, None),
+        Some(text) => {
+            let (loss, scale) = loss(text)?;
+            let found = fit_robust(problem.shared_residuals(), &case.start, loss, scale, options)?;
+            let outliers = found.weights.iter().filter(|w| w.abs() < OUTLIER).count();
+            (
+                found.fit,
+                Some(format!(
+                    "{text}, scale {}; {outliers} of {} residuals count less than a tenth",
+                    number(found.scale),
+                    found.weights.len()
+                )),
+            )
+        }
+    };
     let seconds = began.elapsed().as_secs_f64();
     let intervals = fit.statistics.intervals(&fit.parameters, args.level)?;
-    let report = Report { case, fit: &fit, solver: &args.solver, level: args.level, intervals, seconds };
+    let report = Report { case, fit: &fit, solver: &args.solver, level: args.level, intervals, seconds, robust };
     if let Some(path) = &args.save {
         let Some(formula) = formula else {
             return Err(Error::Config { name: "--save".into(), requirement: "used with --model", value: path.clone() }.into());
@@ -160,6 +193,9 @@ impl Report<'_> {
         let (fit, s) = (self.fit, &self.fit.statistics);
         say(&format!("fit          {}", self.case.title));
         say(&format!("solver       {}, then {} exact Newton steps", self.solver, fit.finish.steps));
+        if let Some(robust) = &self.robust {
+            say(&format!("loss         {robust}"));
+        }
         say("");
         self.table();
         say("");
@@ -308,6 +344,7 @@ impl Report<'_> {
             "condition_number": s.condition_number,
             "correlation": s.correlation(),
             "r_squared": self.r_squared(),
+            "loss": self.robust,
             "warnings": self.warnings(),
         })
     }
