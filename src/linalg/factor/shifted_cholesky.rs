@@ -74,7 +74,8 @@ impl ShiftedCholesky {
     /// Copies the entries of `B`; product-only operators cost `n` products.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if an entry is not finite, [`Error::Dimension`] if a sparse matrix is malformed,
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if an entry is not finite,
+    /// [`Error::Dimension`](crate::Error::Dimension) if a sparse matrix is malformed,
     /// errors of the operator's products.
     pub fn load(&mut self, operator: &dyn SymmetricOperator) -> Result<()> {
         self.state = State::Unfactored;
