@@ -170,10 +170,22 @@ impl PivotedQr {
     /// Solves for the damping `μ ≥ 0`; the shortest basic solution where `μ = 0` and the rank is deficient. Returns
     /// `‖D p‖`.
     pub fn solve_damped(&mut self, damping: f64) -> f64 {
+        let size = if damping > 0.0 { self.n } else { self.rank };
+        self.solve(damping, size)
+    }
+
+    /// Solves without damping with every column whose pivot is not exactly zero, however small: what a caller wants that
+    /// bounds the length itself. Returns `‖D p‖`, and whether that were all columns.
+    pub fn solve_undamped(&mut self) -> (f64, bool) {
+        let n = self.n;
+        let size = (0..n).take_while(|&k| self.r[k * n + k] != 0.0).count();
+        (self.solve(0.0, size), size == n)
+    }
+
+    fn solve(&mut self, damping: f64, size: usize) -> f64 {
         let n = self.n;
         self.s.copy_from_slice(&self.r);
         self.z.copy_from_slice(&self.rhs);
-        let size = if damping > 0.0 { n } else { self.rank };
         if damping > 0.0 {
             self.rotate_in(damping.sqrt());
         }

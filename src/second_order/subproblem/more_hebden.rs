@@ -79,7 +79,7 @@ impl MoreHebden {
             return Ok(());
         }
         self.qr.set_residual(&self.bent);
-        let length = self.qr.solve_damped(mu);
+        let length = if mu > 0.0 { self.qr.solve_damped(mu) } else { self.qr.solve_undamped().0 };
         if 2.0 * length <= TRUSTED * scaled {
             self.acceleration.resize(p.len(), 0.0);
             self.qr.step(&mut self.acceleration);
@@ -139,8 +139,9 @@ impl Subproblem for MoreHebden {
             });
         };
         self.qr.factor(gram, self.scale.update(gram))?;
-        let length = self.qr.solve_damped(0.0);
-        let rate = (self.qr.rank() == gram.n).then(|| self.qr.rate());
+        // A nearly dependent column makes this step long, not short: the ball decides how much of it is taken.
+        let (length, all) = self.qr.solve_undamped();
+        let rate = (all && length.is_finite()).then(|| self.qr.rate()).filter(|rate| rate.is_finite());
         self.newton = NewtonStep { length, rate, gradient: self.qr.gradient_norm() };
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Subproblem for MoreHebden {
         let radius = check_size(size)?;
         Error::check_len("step", model.gradient.len(), p.len())?;
         let (mu, inner, scaled) = if self.newton.length <= radius {
-            (0.0, 0, self.qr.solve_damped(0.0))
+            (0.0, 0, self.qr.solve_undamped().0)
         } else {
             let (mu, solves) = self.search(radius);
             (mu, solves, self.qr.solve_damped(mu))
