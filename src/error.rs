@@ -124,6 +124,12 @@ impl Error {
         Error::Unknown { kind, name: name.into(), nearest: nearest.map(|(_, k)| k.into()) }
     }
 
+    /// What `table` holds under `name`, else [`Error::Unknown`] with the nearest name.
+    pub fn look_up<T: Copy>(kind: &'static str, name: &str, table: &[(&str, T)]) -> Result<T> {
+        let found = table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        found.ok_or_else(|| Self::unknown(kind, name, table.iter().map(|(known, _)| *known)))
+    }
+
     /// `Ok` if `ok`, else [`Error::Config`]; for the `validate` functions of options.
     pub fn check_option(ok: bool, name: &str, requirement: &'static str, value: impl std::fmt::Display) -> Result<()> {
         if ok { Ok(()) } else { Err(Error::Config { name: name.into(), requirement, value: value.to_string() }) }

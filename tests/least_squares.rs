@@ -73,8 +73,11 @@ fn steps_in_the_scaled_ball_meet_the_optimality_conditions() {
             worst[0] = worst[0].max(kkt);
             assert!(kkt <= 1e-12, "{kkt:e} at radius {radius}");
             let on_boundary = ((length - radius) / radius).abs();
-            // A deficient rank has a shortest solution inside the ball, which a multiplier of rounding size finds.
-            if solver.multiplier() > 1e-12 {
+            if solver.multiplier() > 0.0 && case.m < case.n {
+                // A deficient rank may have its shortest solution inside the ball: complementarity holds.
+                let slack = solver.multiplier() * (length - radius).abs();
+                assert!(slack <= 1e-10 * (solver.multiplier() * radius).max(1e-2), "{length} {radius}");
+            } else if solver.multiplier() > 0.0 {
                 worst[1] = worst[1].max(on_boundary);
                 assert!(on_boundary <= 2e-10, "{length} {radius}");
             } else {
@@ -235,13 +238,13 @@ impl Residuals for Logarithm {
 #[test]
 fn trial_points_without_a_value_are_rejected_and_failures_keep_the_best_point() {
     let solve = |start: f64| {
-        Executor::new(LeastSquares::new(Logarithm), methods::levenberg_marquardt())
-            .configure(|s: State| s.param(vec![start]).max_iters(100))
-            .run()
+        let mut solver = methods::levenberg_marquardt();
+        solver.stopping.gtol_rel = 0.0;
+        Executor::new(LeastSquares::new(Logarithm), solver).configure(|s: State| s.param(vec![start]).max_iters(100)).run()
     };
     let run = solve(50.0).unwrap(); // the full Gauss–Newton step goes below zero
     let x = run.state.best_param.unwrap()[0];
-    assert!((x.ln() / x + x - 2.0).abs() < 1e-6, "{x}"); // the gradient test is relative to the start's 48
+    assert!((x.ln() / x + x - 2.0).abs() < 1e-8, "{x}");
     assert!(solve(-1.0).is_err() && solve(1e9).is_err());
     let mismatch = Model { value: 0.0, x: &[0.0], gradient: &[1.0], curvature: &DenseMatrix::new(1, vec![1.0]).unwrap() };
     assert!(matches!(MoreHebden::default().prepare(&mismatch), Err(Error::Unsupported { .. })));

@@ -69,9 +69,7 @@ fn intervals_of_robust_fits_cover_the_truth_where_least_squares_fails() {
             width / 100.0,
             plain_width / 100.0
         );
-        if loss == RobustLoss::Tukey {
-            assert!(covered.iter().all(|c| (90..=99).contains(c)), "{loss:?}: {covered:?}");
-        }
+        assert!(covered.iter().all(|c| (90..=99).contains(c)), "{loss:?}: {covered:?}");
         assert!(width < 0.3 * plain_width);
     }
 }

@@ -11,6 +11,7 @@ mod statistics;
 
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
+use crate::linalg::vector::dot;
 use crate::problem::{LeastSquares, ResidualHessian};
 use crate::second_order::methods;
 use crate::second_order::minimizer::{Minimizer, State};
@@ -50,8 +51,7 @@ impl Method {
     /// # Errors
     /// [`Error::Unknown`] with the nearest name.
     pub fn named(name: &str) -> Result<Self> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, method)| *method);
-        found.ok_or_else(|| Error::unknown("solver", name, Self::NAMES.iter().map(|(known, _)| *known)))
+        Error::look_up("solver", name, &Self::NAMES)
     }
 }
 
@@ -185,7 +185,7 @@ pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64
     }
     let statistics = Statistics::at(problem, &x)?;
     let residuals = problem.residuals_at(&x)?;
-    let cost = 0.5 * crate::linalg::vector::dot(&residuals, &residuals);
+    let cost = 0.5 * dot(&residuals, &residuals);
     Ok(Fit {
         parameters: x,
         cost,

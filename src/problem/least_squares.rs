@@ -186,14 +186,9 @@ impl<R: ResidualHessian, P: Vector> Hessian for LeastSquares<R, P> {
     fn hessian(&self, x: &P) -> std::result::Result<DenseMatrix, ArgminError> {
         let x = x.as_slice();
         let n = x.len();
-        let mut h = self.residual_term(x)?;
-        let pass = self.pass(x)?;
-        let gram = pass.gram()?;
-        for j in 0..n {
-            for i in 0..n {
-                h[j * n + i] += dot(gram.column(i), gram.column(j));
-            }
-        }
+        let mut h = vec![0.0; n * n];
+        self.pass(x)?.gram()?.write(&mut h);
+        axpy(1.0, &self.residual_term(x)?, &mut h);
         Ok(DenseMatrix::new(n, h)?)
     }
 }

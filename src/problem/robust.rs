@@ -6,7 +6,7 @@
 //! # Reference
 //! Huber & Ronchetti (2009), *Robust Statistics*, ch. 7; Beaton & Tukey (1974), Technometrics 16(2).
 
-use super::{ResidualHessian, Residuals};
+use super::{LeastSquares, Linearize, ResidualHessian, Residuals};
 use crate::error::{Error, Result};
 
 /// `ρ(s)` with `s = (r/c)²` and `ρ′(0) = 1`: small residuals count as in least squares.
@@ -40,8 +40,7 @@ impl RobustLoss {
     /// # Errors
     /// [`Error::Unknown`] with the nearest name.
     pub fn named(name: &str) -> Result<Self> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, loss)| *loss);
-        found.ok_or_else(|| Error::unknown("loss", name, Self::NAMES.iter().map(|(known, _)| *known)))
+        Error::look_up("loss", name, &Self::NAMES)
     }
 
     /// `c` in units of the standard deviation of good residuals: 95 % efficiency under normal errors for Huber (1.345),
@@ -97,66 +96,66 @@ impl RobustLoss {
 }
 
 /// [`Residuals`] seen through a robust loss: a sum of their squares is `Σ c² ρ((rᵢ/c)²)`.
-#[derive(Debug, Clone)]
 pub struct Robust<R> {
-    residuals: R,
+    /// Keeps the last point, so that value, Jacobian and second derivatives there evaluate the residuals once.
+    plain: LeastSquares<R>,
     loss: RobustLoss,
     scale: f64,
 }
 
-impl<R: Residuals> Robust<R> {
+impl<R: Residuals + 'static> Robust<R> {
     /// With the scale `c`, in units of the residuals.
     ///
     /// # Errors
     /// [`Error::Config`] unless `c` is positive and finite.
     pub fn new(residuals: R, loss: RobustLoss, scale: f64) -> Result<Self> {
         Error::check_option(scale > 0.0 && scale.is_finite(), "scale", "positive and finite", scale)?;
-        Ok(Self { residuals, loss, scale })
+        Ok(Self { plain: LeastSquares::new(residuals), loss, scale })
     }
 
-    fn roots(&self, x: &[f64]) -> Result<Vec<[f64; 3]>> {
-        let mut r = vec![0.0; self.residuals.m()];
-        self.residuals.residuals(x, &mut r)?;
-        Ok(r.iter().map(|r| self.loss.root(r / self.scale)).collect())
+    fn root(&self, residual: f64) -> [f64; 3] {
+        self.loss.root(residual / self.scale)
     }
 }
 
-impl<R: Residuals> Residuals for Robust<R> {
+impl<R: Residuals + 'static> Residuals for Robust<R> {
     fn n(&self) -> usize {
-        self.residuals.n()
+        self.plain.residuals().n()
     }
     fn m(&self) -> usize {
-        self.residuals.m()
+        self.plain.residuals().m()
     }
     fn residuals(&self, x: &[f64], out: &mut [f64]) -> Result<()> {
-        self.residuals.residuals(x, out)?;
-        out.iter_mut().for_each(|r| *r = self.scale * self.loss.root(*r / self.scale)[0]);
+        Error::check_len("residuals", self.m(), out.len())?;
+        let plain = self.plain.residuals_at(x)?;
+        out.iter_mut().zip(plain).for_each(|(o, r)| *o = self.scale * self.root(r)[0]);
         Ok(())
     }
     fn jacobian(&self, x: &[f64], out: &mut [f64]) -> Result<()> {
-        let roots = self.roots(x)?;
-        self.residuals.jacobian(x, out)?;
-        for column in out.chunks_exact_mut(roots.len().max(1)) {
-            column.iter_mut().zip(&roots).for_each(|(j, [_, slope, _])| *j *= slope);
+        let point = self.plain.linearize(&x.to_vec())?;
+        let gram = point.gram()?;
+        Error::check_len("Jacobian", gram.jacobian.len(), out.len())?;
+        let slopes: Vec<f64> = gram.residual.iter().map(|r| self.root(*r)[1]).collect();
+        for (j, column) in out.chunks_exact_mut(slopes.len().max(1)).enumerate() {
+            column.iter_mut().zip(gram.column(j)).zip(&slopes).for_each(|((o, j), slope)| *o = j * slope);
         }
         Ok(())
     }
 }
 
-impl<R: ResidualHessian> ResidualHessian for Robust<R> {
+impl<R: ResidualHessian + 'static> ResidualHessian for Robust<R> {
     fn weighted_hessian(&self, x: &[f64], weights: &[f64], out: &mut [f64]) -> Result<()> {
-        let (n, m) = (self.n(), self.m());
-        Error::check_len("weights", m, weights.len())?;
-        let roots = self.roots(x)?;
+        let n = self.n();
+        Error::check_len("weights", self.m(), weights.len())?;
+        let point = self.plain.linearize(&x.to_vec())?;
+        let gram = point.gram()?;
+        let roots: Vec<[f64; 3]> = gram.residual.iter().map(|r| self.root(*r)).collect();
         let inner: Vec<f64> = weights.iter().zip(&roots).map(|(w, [_, slope, _])| w * slope).collect();
-        self.residuals.weighted_hessian(x, &inner, out)?;
-        let mut jacobian = vec![0.0; m * n];
-        self.residuals.jacobian(x, &mut jacobian)?;
+        self.plain.residuals().weighted_hessian(x, &inner, out)?;
         let bends: Vec<f64> = weights.iter().zip(&roots).map(|(w, [_, _, bend])| w * bend / self.scale).collect();
         for c in 0..n {
             for r in 0..=c {
-                let (a, b) = (&jacobian[r * m..(r + 1) * m], &jacobian[c * m..(c + 1) * m]);
-                let sum: f64 = bends.iter().zip(a).zip(b).map(|((w, a), b)| w * a * b).sum();
+                let sum: f64 = bends.iter().zip(gram.column(r)).zip(gram.column(c)).map(|((w, a), b)| w * a * b).sum();
                 out[c * n + r] += sum;
                 if r < c {
                     out[r * n + c] += sum;

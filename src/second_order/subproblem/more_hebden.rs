@@ -39,6 +39,9 @@ pub struct MoreHebden {
 /// Longest acceleration, against the step, that is trusted: `2 ‖D a‖ ≤ 0.75 ‖D p‖` (Transtrum & Sethna 2012).
 const TRUSTED: f64 = 0.75;
 
+/// Solves for the multiplier of one step; Moré needed two or three.
+const MAX_SOLVES: u64 = 20;
+
 /// The undamped step: its scaled length, the rate of [`PivotedQr::rate`] if the rank is full, and the length of the
 /// scaled gradient.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,26 +92,30 @@ impl MoreHebden {
         Ok(())
     }
 
-    /// Newton's iteration for the multiplier, from the last one; returns it with its number of solves.
-    fn search(&mut self, radius: f64) -> (f64, u64) {
+    /// Newton's iteration for the multiplier, from the last one; returns it, its number of solves and `‖D p‖` of the last,
+    /// whose solution is left in the factorization.
+    fn search(&mut self, radius: f64) -> (f64, u64, f64) {
         let NewtonStep { length, rate, gradient } = self.newton;
         let mut lower = rate.map_or(0.0, |rate| (length - radius) / (radius * rate));
         let mut upper = gradient / radius;
         if upper == 0.0 {
             upper = f64::MIN_POSITIVE / radius.min(0.1);
         }
-        let mut mu = self.multiplier.clamp(lower, upper.max(lower));
+        let mut mu = self.multiplier.max(lower).min(upper.max(lower));
         if mu == 0.0 {
             mu = gradient / length;
         }
         let mut before = f64::INFINITY;
-        for solves in 1..=20 {
+        let mut solves = 0;
+        loop {
+            solves += 1;
             mu = mu.max(0.001 * upper).min(upper).max(lower).max(f64::MIN_POSITIVE);
-            let excess = self.qr.solve_damped(mu) - radius;
+            let scaled = self.qr.solve_damped(mu);
+            let excess = scaled - radius;
             let met = excess.abs() <= self.tolerance * radius;
             let flat = lower == 0.0 && excess <= before && before < 0.0;
-            if met || flat || solves == 20 {
-                return (mu, solves);
+            if met || flat || solves == MAX_SOLVES {
+                return (mu, solves, scaled);
             }
             before = excess;
             let next = mu + excess / (radius * self.qr.rate());
@@ -119,7 +126,6 @@ impl MoreHebden {
             }
             mu = if next.is_finite() { next.max(lower) } else { (lower * upper).sqrt() };
         }
-        (mu, 20)
     }
 }
 
@@ -149,12 +155,8 @@ impl Subproblem for MoreHebden {
     fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
         let radius = check_size(size)?;
         Error::check_len("step", model.gradient.len(), p.len())?;
-        let (mu, inner, scaled) = if self.newton.length <= radius {
-            (0.0, 0, self.qr.solve_undamped().0)
-        } else {
-            let (mu, solves) = self.search(radius);
-            (mu, solves, self.qr.solve_damped(mu))
-        };
+        let (mu, inner, scaled) =
+            if self.newton.length <= radius { (0.0, 0, self.qr.solve_undamped().0) } else { self.search(radius) };
         self.multiplier = mu;
         self.qr.step(p);
         let (image, damped) = (self.qr.image(), mu * scaled * scaled);
