@@ -368,3 +368,15 @@ fn robust_fit_ignores_an_outlier_and_says_so() {
         assert_eq!(curvkit(&args).code, 2, "{loss}");
     }
 }
+
+#[test]
+fn r_squared_of_a_weighted_fit_is_weighted() {
+    // Weights 2, 1, 1 are the first row given twice.
+    let weighted = data("weighted.csv", "x,y,w\n0,1,2\n1,4,1\n2,5,1\n");
+    let twice = data("twice.csv", "x,y\n0,1\n0,1\n1,4\n2,5\n");
+    let args = |file: &str| ["fit", "--model", "y = a + b*x", "--params", "a=0,b=0", "--json", "--data", file].map(String::from);
+    let run = |args: &[String]| json(&args.iter().map(String::as_str).collect::<Vec<_>>(), 0)["r_squared"].as_f64().unwrap();
+    let with_weights = [&args(&weighted)[..], &["--weights".into(), "w".into()]].concat();
+    let (a, b) = (run(&with_weights), run(&args(&twice)));
+    assert!((a - b).abs() < 1e-13 && a > 0.9, "{a} {b}");
+}

@@ -74,6 +74,11 @@ impl Formula {
         self.response.as_deref()
     }
 
+    /// Prior weight of a row; 1 without a column of weights.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.root(row).powi(2)
+    }
+
     fn n_rows(&self) -> usize {
         self.response.as_ref().or(self.roots.as_ref()).map_or(self.rows.len() / self.columns.len().max(1), Vec::len)
     }

@@ -23,7 +23,8 @@ struct Case {
     title: String,
     names: Vec<String>,
     start: Vec<f64>,
-    response: Option<Vec<f64>>,
+    /// Observations with their weights.
+    response: Vec<(f64, f64)>,
     certified: Option<(Vec<f64>, Vec<f64>)>,
 }
 
@@ -67,7 +68,8 @@ pub fn fit_command(args: &FitArgs) -> Result<Done, Failure> {
         }
         .into());
     }
-    let case = Case { title: format!("{text} on {file}"), names, start, response: Some(response), certified: None };
+    let response = response.into_iter().enumerate().map(|(i, y)| (y, formula.weight(i))).collect();
+    let case = Case { title: format!("{text} on {file}"), names, start, response, certified: None };
     run(&case, &LeastSquares::new(formula.clone()), &options, args, Some(&formula))
 }
 
@@ -80,7 +82,7 @@ fn nist_case(name: &str, start: usize) -> Result<(Case, LeastSquares<impl Residu
         title: format!("NIST {known}, start {start}"),
         names,
         start: data.starts[start - 1].clone(),
-        response: Some(data.target()),
+        response: data.target().into_iter().map(|y| (y, 1.0)).collect(),
         certified: Some((data.certified.clone(), data.standard_deviations.clone())),
     };
     Ok((case, LeastSquares::new(testbed::nist::regression(known)?)))
@@ -183,9 +185,9 @@ fn save(path: &str, formula: &Formula, args: &FitArgs, fit: &Fit) -> Result<(), 
 
 impl Report<'_> {
     fn r_squared(&self) -> Option<f64> {
-        let y = self.case.response.as_ref()?;
-        let mean = y.iter().sum::<f64>() / y.len() as f64;
-        let total: f64 = y.iter().map(|y| (y - mean) * (y - mean)).sum();
+        let rows = &self.case.response;
+        let mean = rows.iter().map(|(y, w)| w * y).sum::<f64>() / rows.iter().map(|(_, w)| w).sum::<f64>();
+        let total: f64 = rows.iter().map(|(y, w)| w * (y - mean) * (y - mean)).sum();
         (total > 0.0).then(|| 1.0 - self.fit.statistics.residual_sum_of_squares / total)
     }
 
