@@ -163,6 +163,7 @@ fn least_squares_methods_find_the_published_minima() {
     ] {
         let found = [
             run(name, methods::levenberg_marquardt()),
+            run(name, methods::levenberg_marquardt_geodesic()),
             run(name, methods::levenberg_marquardt_nielsen()),
             // Gauss–Newton under the other searches and regions.
             run(name, Minimizer::new(curvature::GaussNewton, MoreSorensen::default(), globalization::TrustRegion::default())),
@@ -178,10 +179,10 @@ fn least_squares_methods_find_the_published_minima() {
 
 #[test]
 fn acceleration_pays_in_a_curved_valley() {
-    let mut straight = methods::levenberg_marquardt();
+    let mut straight = methods::levenberg_marquardt_geodesic();
     straight.subproblem.accelerate = false;
     let (f, plain) = run("meyer", straight);
-    let (g, bent) = run("meyer", methods::levenberg_marquardt());
+    let (g, bent) = run("meyer", methods::levenberg_marquardt_geodesic());
     println!("meyer: {plain} straight, {bent} accelerated iterations");
     assert!((f - 87.9458).abs() < 1e-3 && (g - 87.9458).abs() < 1e-3 && bent < plain);
 }

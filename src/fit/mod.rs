@@ -29,7 +29,7 @@ pub use statistics::{Interval, Statistics};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Method {
-    /// Levenberg–Marquardt as a trust region in scaled variables (Moré 1978).
+    /// Levenberg–Marquardt as a trust region in scaled variables (Moré 1978), with geodesic acceleration.
     #[default]
     LevenbergMarquardt,
     /// Levenberg–Marquardt with Nielsen's damping.
@@ -172,7 +172,7 @@ struct Phase {
 pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64], options: &FitOptions) -> Result<Fit> {
     options.validate()?;
     let mut first = match options.method {
-        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt(), options)?,
+        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt_geodesic(), options)?,
         Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), options)?,
         Method::GaussNewton => approach(problem, start, methods::gauss_newton(), options)?,
     };

@@ -143,6 +143,14 @@ pub fn norm(x: &[f64]) -> f64 {
     m * lanes(x.len(), |i| (x[i] / m) * (x[i] / m)).sqrt()
 }
 
+/// `√(a² + b²)`, safe against overflow and underflow of the squares; several times faster than the library's where they
+/// are in range, at an error of one unit in the last place instead of half.
+#[inline]
+pub fn hypot(a: f64, b: f64) -> f64 {
+    let s = a * a + b * b;
+    if s > 1e-280 && s < f64::INFINITY { s.sqrt() } else { a.hypot(b) }
+}
+
 /// `‖x‖∞`; NaN if an entry is NaN.
 #[inline]
 pub fn norm_inf(x: &[f64]) -> f64 {

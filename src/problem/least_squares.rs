@@ -39,30 +39,54 @@ use std::sync::{Arc, Mutex, OnceLock};
 pub struct LeastSquares<R, P = Vec<f64>> {
     residuals: Arc<R>,
     /// The last point; locked to look up or replace, never while the user's functions run.
-    last: Mutex<Option<Arc<Pass<R>>>>,
+    kept: Mutex<Kept<R>>,
     point: PhantomData<fn() -> P>,
 }
 
 impl<R, P> Clone for LeastSquares<R, P> {
     fn clone(&self) -> Self {
-        Self { residuals: self.residuals.clone(), last: Mutex::new(None), point: PhantomData }
+        Self { residuals: self.residuals.clone(), kept: Mutex::default(), point: PhantomData }
     }
 }
 
 impl<R: Residuals> LeastSquares<R> {
     /// Over points `Vec<f64>`; see [`over`](Self::over) for others.
     pub fn new(residuals: R) -> Self {
-        Self { residuals: Arc::new(residuals), last: Mutex::new(None), point: PhantomData }
+        Self { residuals: Arc::new(residuals), kept: Mutex::default(), point: PhantomData }
     }
 
     /// The same problem over another container, for example `nalgebra::DVector<f64>`.
     pub fn over<P: Vector>(self) -> LeastSquares<R, P> {
-        LeastSquares { residuals: self.residuals, last: self.last, point: PhantomData }
+        LeastSquares { residuals: self.residuals, kept: self.kept, point: PhantomData }
     }
 }
 
 /// Part of the step over which the second derivative is taken: it is wanted to a digit or two.
 const BEND: f64 = 0.1;
+
+/// The last point, and one before it whose buffers the next point may take.
+struct Kept<R> {
+    last: Option<Arc<Pass<R>>>,
+    spare: Option<Arc<Pass<R>>>,
+}
+
+impl<R> Default for Kept<R> {
+    fn default() -> Self {
+        Self { last: None, spare: None }
+    }
+}
+
+impl<R> Kept<R> {
+    /// A point that nobody else holds.
+    fn free(&mut self) -> Option<Arc<Pass<R>>> {
+        let free = |pass: &mut Option<Arc<Pass<R>>>| pass.take_if(|pass| Arc::get_mut(pass).is_some());
+        free(&mut self.spare).or_else(|| free(&mut self.last))
+    }
+
+    fn keep(&mut self, pass: Arc<Pass<R>>) {
+        self.spare = self.last.replace(pass).or(self.spare.take());
+    }
+}
 
 /// Residuals at a point, and their Jacobian once it was asked for.
 struct Pass<R> {
@@ -80,6 +104,16 @@ impl<R: Residuals> Pass<R> {
         residuals.residuals(x, &mut residual)?;
         let cost = 0.5 * dot(&residual, &residual);
         Ok(Self { residuals, x: x.to_vec(), residual, cost, jacobian: OnceLock::new() })
+    }
+
+    /// Moves to another point, in the same buffers.
+    fn renew(&mut self, x: &[f64]) -> Result<()> {
+        Error::check_len("point", self.x.len(), x.len())?;
+        self.jacobian.take();
+        self.x.copy_from_slice(x);
+        self.residuals.residuals(x, &mut self.residual)?;
+        self.cost = 0.5 * dot(&self.residual, &self.residual);
+        Ok(())
     }
 
     fn gram(&self) -> Result<Gram<'_>> {
@@ -138,12 +172,23 @@ impl<R: Residuals, P> LeastSquares<R, P> {
 
     fn pass(&self, x: &[f64]) -> Result<Arc<Pass<R>>> {
         let same = |pass: &Arc<Pass<R>>| pass.x.iter().map(|v| v.to_bits()).eq(x.iter().map(|v| v.to_bits()));
-        let lock = || self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(pass) = lock().as_ref().filter(|pass| same(pass)) {
+        let lock = || self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut kept = lock();
+        if let Some(pass) = kept.last.as_ref().filter(|pass| same(pass)) {
             return Ok(pass.clone());
         }
-        let pass = Arc::new(Pass::new(self.residuals.clone(), x)?);
-        *lock() = Some(pass.clone());
+        let free = kept.free();
+        drop(kept);
+        let pass = match free {
+            Some(mut pass) => {
+                if let Some(own) = Arc::get_mut(&mut pass) {
+                    own.renew(x)?;
+                }
+                pass
+            }
+            None => Arc::new(Pass::new(self.residuals.clone(), x)?),
+        };
+        lock().keep(pass.clone());
         Ok(pass)
     }
 }

@@ -14,7 +14,8 @@
 //! | [`bfgs`], [`lbfgs`] | quasi-Newton | [`Factorized`] (inverse) | [`HagerZhang`] |
 //! | [`sr1`] | SR1 | [`MoreSorensen`] | [`TrustRegion`] |
 //! | [`gauss_newton`] | Gauss–Newton | [`Factorized`] (QR) | [`Armijo`] |
-//! | [`levenberg_marquardt`] | Gauss–Newton | [`MoreHebden`] | [`TrustRegion`] |
+//! | [`levenberg_marquardt`] | Gauss–Newton | [`MoreHebden`] | [`MinpackRadius`] |
+//! | [`levenberg_marquardt_geodesic`] | Gauss–Newton | [`MoreHebden`], accelerated | [`TrustRegion`] |
 //! | [`levenberg_marquardt_nielsen`] | Gauss–Newton | [`Damped`] | [`DampingControl`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
@@ -23,7 +24,7 @@
 //! [`with_curvature`](Minimizer::with_curvature) puts another matrix under the same method, and
 //! [`Minimizer::new`] takes any pairing that makes sense.
 
-use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, TrustRegion};
+use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, MinpackRadius, TrustRegion};
 use super::minimizer::Minimizer;
 use super::subproblem::{
     CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg,
@@ -80,9 +81,15 @@ pub fn gauss_newton() -> Minimizer<GaussNewton, Factorized, Armijo> {
     Minimizer::new(GaussNewton, Factorized::default(), Armijo::default())
 }
 
-/// Levenberg–Marquardt as a trust region in scaled variables (Moré 1978): the default for least squares.
-pub fn levenberg_marquardt() -> Minimizer<GaussNewton, MoreHebden, TrustRegion> {
-    Minimizer::new(GaussNewton, MoreHebden::default(), TrustRegion::default())
+/// Levenberg–Marquardt as a trust region in scaled variables, with the rules of MINPACK (Moré 1978).
+pub fn levenberg_marquardt() -> Minimizer<GaussNewton, MoreHebden, MinpackRadius> {
+    Minimizer::new(GaussNewton, MoreHebden::default(), MinpackRadius::default())
+}
+
+/// Levenberg–Marquardt with geodesic acceleration (Transtrum & Sethna 2012) from a careful first radius: more evaluations
+/// on easy problems, fewer in narrow curved valleys. What fits use.
+pub fn levenberg_marquardt_geodesic() -> Minimizer<GaussNewton, MoreHebden, TrustRegion> {
+    Minimizer::new(GaussNewton, MoreHebden::accelerated(), TrustRegion::default())
 }
 
 /// Levenberg–Marquardt with Nielsen's control of the damping (Nielsen 1999), in scaled variables.

@@ -9,7 +9,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::operator::Gram;
-use crate::linalg::vector::{all_finite, axpy, dot, norm};
+use crate::linalg::vector::{all_finite, axpy, dot, hypot, norm};
 
 /// QR factorization with column pivoting of `J D⁻¹`, with `Qᵀr`; keeps its buffers between calls.
 ///
@@ -28,6 +28,7 @@ use crate::linalg::vector::{all_finite, axpy, dot, norm};
 #[derive(Debug, Clone, Default)]
 pub struct PivotedQr {
     n: usize,
+    m: usize,
     rank: usize,
     /// Working copy of `J D⁻¹`, by columns.
     columns: Vec<f64>,
@@ -40,11 +41,13 @@ pub struct PivotedQr {
     /// Column of `J` at each position.
     order: Vec<usize>,
     scale: Vec<f64>,
-    /// `R` (or the triangle of `[R; √μ I]`) by rows, and its right-hand side.
+    /// The triangle of `[R; √μ I]` by rows.
     s: Vec<f64>,
     row: Vec<f64>,
     z: Vec<f64>,
     w: Vec<f64>,
+    /// Damping, size and length of the solution in `z`, if it is still that of the right-hand side.
+    solved: Option<(f64, usize, f64)>,
 }
 
 impl PivotedQr {
@@ -59,19 +62,12 @@ impl PivotedQr {
             Error::check_finite("Jacobian", gram.jacobian)?;
         }
         Error::check_finite("residual", gram.residual)?;
-        self.n = n;
-        self.scale.clear();
-        self.scale.extend_from_slice(scale);
-        self.columns.clear();
-        self.columns.extend_from_slice(gram.jacobian);
-        for buffer in [&mut self.rhs, &mut self.z, &mut self.w, &mut self.row, &mut self.norms] {
-            buffer.clear();
-            buffer.resize(n, 0.0);
+        self.solved = None;
+        if (self.n, self.m) != (n, m) {
+            self.resize(n, m);
         }
-        for buffer in [&mut self.r, &mut self.s] {
-            buffer.clear();
-            buffer.resize(n * n, 0.0);
-        }
+        self.scale.copy_from_slice(scale);
+        self.columns.copy_from_slice(gram.jacobian);
         self.order.clear();
         self.order.extend(0..n);
         if m > 0 {
@@ -85,11 +81,22 @@ impl PivotedQr {
         Ok(())
     }
 
+    /// Rows of `R` beyond `m` stay zero from here on.
+    fn resize(&mut self, n: usize, m: usize) {
+        (self.n, self.m) = (n, m);
+        let sizes = [n, n, n, n, n, n, n * n, n * n, n * m, m];
+        let vectors = [&mut self.rhs, &mut self.z, &mut self.w, &mut self.row, &mut self.norms, &mut self.scale];
+        let matrices = [&mut self.r, &mut self.s, &mut self.columns, &mut self.rotated];
+        for (buffer, size) in vectors.into_iter().chain(matrices).zip(sizes) {
+            buffer.clear();
+            buffer.resize(size, 0.0);
+        }
+    }
+
     /// Householder reflections, one column at a time, the longest remaining first.
     fn triangularize(&mut self, m: usize, residual: &[f64]) {
         let n = self.n;
-        self.rotated.clear();
-        self.rotated.extend_from_slice(residual);
+        self.rotated.copy_from_slice(residual);
         for (norm_of, column) in self.norms.iter_mut().zip(self.columns.chunks_exact(m)) {
             *norm_of = norm(column);
         }
@@ -115,6 +122,8 @@ impl PivotedQr {
                     // Recomputed, not updated: updates cancel, and columns are short.
                     self.norms[k + 1 + j] = norm(&column[k + 1..]);
                 }
+            } else {
+                self.r[k * n + k + 1..(k + 1) * n].fill(0.0);
             }
             self.rhs[k] = self.rotated[k];
         }
@@ -149,14 +158,15 @@ impl PivotedQr {
     pub fn gradient_norm(&self) -> f64 {
         let n = self.n;
         let g = |j: usize| (0..=j).map(|i| self.r[i * n + j] * self.rhs[i]).sum::<f64>();
-        (0..n).fold(0.0f64, |length, j| length.hypot(g(j)))
+        (0..n).fold(0.0f64, |length, j| hypot(length, g(j)))
     }
 
-    /// Replaces the right-hand side: `Qᵀr` of another `r` (`m` values) for the solves to come.
+    /// Replaces the right-hand side: `Qᵀr` of another `r` (`m` values, as many as the factored matrix has rows) for the
+    /// solves to come.
     pub fn set_residual(&mut self, residual: &[f64]) {
         let (n, m) = (self.n, residual.len());
-        self.rotated.clear();
-        self.rotated.extend_from_slice(residual);
+        self.solved = None;
+        self.rotated.copy_from_slice(residual);
         for k in 0..n.min(m) {
             let v = &self.columns[k * m + k..(k + 1) * m];
             let rest = &mut self.rotated[k..];
@@ -184,19 +194,25 @@ impl PivotedQr {
 
     fn solve(&mut self, damping: f64, size: usize) -> f64 {
         let n = self.n;
-        self.s.copy_from_slice(&self.r);
+        if let Some((.., length)) = self.solved.filter(|solved| (solved.0, solved.1) == (damping, size)) {
+            return length;
+        }
         self.z.copy_from_slice(&self.rhs);
         if damping > 0.0 {
+            self.s.copy_from_slice(&self.r);
             self.rotate_in(damping.sqrt());
         }
         self.z[size..].fill(0.0);
+        let triangle = if damping > 0.0 { &self.s } else { &self.r };
         for i in (0..size).rev() {
-            let row = &self.s[i * n..i * n + size];
+            let row = &triangle[i * n..i * n + size];
             let known: f64 = row[i + 1..].iter().zip(&self.z[i + 1..size]).map(|(a, z)| a * z).sum();
             // The right-hand side is −Qᵀr; solved entries are already negated.
             self.z[i] = -(self.z[i] + known) / row[i];
         }
-        norm(&self.z)
+        let length = norm(&self.z);
+        self.solved = Some((damping, size, length));
+        length
     }
 
     /// Brings the rows `root·I` into the triangle by rotations.
@@ -212,7 +228,7 @@ impl PivotedQr {
                     continue;
                 }
                 let a = self.s[k * n + k];
-                let h = a.hypot(e);
+                let h = hypot(a, e);
                 let (c, s) = (a / h, e / h);
                 for (x, y) in self.s[k * n + k..(k + 1) * n].iter_mut().zip(&mut self.row[k..]) {
                     (*x, *y) = (c * *x + s * *y, c * *y - s * *x);
@@ -230,9 +246,11 @@ impl PivotedQr {
         if length == 0.0 {
             return 0.0;
         }
+        let damped = self.solved.is_some_and(|(damping, ..)| damping > 0.0);
+        let triangle = if damped { &self.s } else { &self.r };
         for i in 0..n {
-            let known: f64 = (0..i).map(|k| self.s[k * n + i] * self.w[k]).sum();
-            self.w[i] = (self.z[i] / length - known) / self.s[i * n + i];
+            let known: f64 = (0..i).map(|k| triangle[k * n + i] * self.w[k]).sum();
+            self.w[i] = (self.z[i] / length - known) / triangle[i * n + i];
         }
         dot(&self.w, &self.w)
     }

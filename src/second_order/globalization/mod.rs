@@ -7,6 +7,7 @@ mod fixed;
 mod hager_zhang;
 mod initial_step;
 pub(crate) mod interpolate;
+mod minpack_radius;
 #[cfg(test)]
 mod testing;
 mod trust_region;
@@ -21,6 +22,7 @@ pub use damping::{DampingControl, DampingControlState};
 pub use fixed::Fixed;
 pub use hager_zhang::{HagerZhang, HagerZhangState};
 pub use initial_step::InitialStep;
+pub use minpack_radius::MinpackRadius;
 pub use trust_region::{TrustRegion, TrustRegionState};
 pub use wolfe::{StrongWolfe, StrongWolfeState};
 
@@ -125,7 +127,7 @@ pub struct Start {
 /// Judges trials. Sees numbers, never vectors or the problem.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot globalize steps over `{R}`",
-    note = "line searches take `Line` subproblems, `TrustRegion` takes `Ball`, `CubicWeight` takes `Cubic`, `DampingControl` takes `Damping`"
+    note = "line searches take `Line` subproblems, `TrustRegion` and `MinpackRadius` take `Ball`, `CubicWeight` takes `Cubic`, `DampingControl` takes `Damping`"
 )]
 pub trait Globalization<R: Region> {
     /// The first size of a run.

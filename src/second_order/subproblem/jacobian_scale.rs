@@ -3,7 +3,7 @@
 //! Moré (1978), *The Levenberg–Marquardt algorithm*, §6.
 
 use crate::linalg::operator::Gram;
-use crate::linalg::vector::norm;
+use crate::linalg::vector::{hypot, norm};
 
 /// The largest length so far of each column of `J`; 1 for a column that was always zero.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +34,6 @@ impl JacobianScale {
 
     /// `‖D x‖`; `None` before the first point.
     pub fn length(&self, x: &[f64]) -> Option<f64> {
-        (self.scale.len() == x.len()).then(|| x.iter().zip(&self.scale).fold(0.0f64, |s, (x, d)| s.hypot(x * d)))
+        (self.scale.len() == x.len()).then(|| x.iter().zip(&self.scale).fold(0.0f64, |s, (x, d)| hypot(s, x * d)))
     }
 }

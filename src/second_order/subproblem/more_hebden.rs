@@ -22,9 +22,11 @@ pub struct MoreHebden {
     /// Relative tolerance on `‖D p‖ = Δ`. Default 0.1 (Moré).
     pub tolerance: f64,
     /// Bend the step along the second derivative of the residuals (geodesic acceleration): one evaluation of the residuals
-    /// a trial, which pays in curved valleys. Default true.
+    /// a trial, which pays in curved valleys. Default false.
     pub accelerate: bool,
     multiplier: f64,
+    /// The radius the multiplier belongs to.
+    radius: f64,
     scale: JacobianScale,
     #[cfg_attr(feature = "serde", serde(skip))]
     qr: PivotedQr,
@@ -42,11 +44,17 @@ const TRUSTED: f64 = 0.75;
 /// Solves for the multiplier of one step; Moré needed two or three.
 const MAX_SOLVES: u64 = 20;
 
-/// The undamped step: its scaled length, the rate of [`PivotedQr::rate`] if the rank is full, and the length of the
-/// scaled gradient.
+/// The undamped step: its scaled length, and whether the rank is full; what a search needs beside, once it was asked for.
 #[derive(Debug, Clone, Copy, Default)]
 struct NewtonStep {
     length: f64,
+    full_rank: bool,
+    bounds: Option<Bounds>,
+}
+
+/// The rate of [`PivotedQr::rate`] at the undamped step of full rank, and the length of the scaled gradient.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
     rate: Option<f64>,
     gradient: f64,
 }
@@ -55,8 +63,9 @@ impl Default for MoreHebden {
     fn default() -> Self {
         Self {
             tolerance: 0.1,
-            accelerate: true,
+            accelerate: false,
             multiplier: 0.0,
+            radius: 0.0,
             scale: JacobianScale::default(),
             qr: PivotedQr::default(),
             newton: NewtonStep::default(),
@@ -67,6 +76,11 @@ impl Default for MoreHebden {
 }
 
 impl MoreHebden {
+    /// With geodesic acceleration.
+    pub fn accelerated() -> Self {
+        Self { accelerate: true, ..Self::default() }
+    }
+
     /// The multiplier `μ` of the last step; zero for an interior one.
     pub fn multiplier(&self) -> f64 {
         self.multiplier
@@ -95,7 +109,14 @@ impl MoreHebden {
     /// Newton's iteration for the multiplier, from the last one; returns it, its number of solves and `‖D p‖` of the last,
     /// whose solution is left in the factorization.
     fn search(&mut self, radius: f64) -> (f64, u64, f64) {
-        let NewtonStep { length, rate, gradient } = self.newton;
+        let NewtonStep { length, full_rank, bounds } = self.newton;
+        let Bounds { rate, gradient } = bounds.unwrap_or_else(|| {
+            // The first search at this point; the undamped step is mostly still there.
+            self.qr.solve_undamped();
+            let rate = full_rank.then(|| self.qr.rate()).filter(|rate| rate.is_finite());
+            Bounds { rate, gradient: self.qr.gradient_norm() }
+        });
+        self.newton.bounds = Some(Bounds { rate, gradient });
         let mut lower = rate.map_or(0.0, |rate| (length - radius) / (radius * rate));
         let mut upper = gradient / radius;
         if upper == 0.0 {
@@ -134,7 +155,7 @@ impl Subproblem for MoreHebden {
 
     fn begin(&mut self) {
         self.scale.forget();
-        self.multiplier = 0.0;
+        (self.multiplier, self.radius) = (0.0, 0.0);
     }
 
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
@@ -147,13 +168,17 @@ impl Subproblem for MoreHebden {
         self.qr.factor(gram, self.scale.update(gram))?;
         // A nearly dependent column makes this step long, not short: the ball decides how much of it is taken.
         let (length, all) = self.qr.solve_undamped();
-        let rate = (all && length.is_finite()).then(|| self.qr.rate()).filter(|rate| rate.is_finite());
-        self.newton = NewtonStep { length, rate, gradient: self.qr.gradient_norm() };
+        self.newton = NewtonStep { length, full_rank: all && length.is_finite(), bounds: None };
         Ok(())
     }
 
     fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
         let radius = check_size(size)?;
+        if self.radius > 0.0 {
+            // The multiplier falls as the ball grows, about in proportion.
+            self.multiplier *= self.radius / radius;
+        }
+        self.radius = radius;
         Error::check_len("step", model.gradient.len(), p.len())?;
         let (mu, inner, scaled) =
             if self.newton.length <= radius { (0.0, 0, self.qr.solve_undamped().0) } else { self.search(radius) };
