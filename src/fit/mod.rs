@@ -6,6 +6,8 @@
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
+mod multi_start;
+mod profile;
 mod robust;
 mod statistics;
 
@@ -22,6 +24,8 @@ use argmin::core::{Executor, Solver};
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
+pub use multi_start::{Minimum, MultiFit, MultiStart};
+pub use profile::{Profiles, profile_intervals};
 pub use robust::{RobustFit, fit_robust};
 pub use statistics::{Interval, Statistics};
 
