@@ -380,3 +380,44 @@ fn r_squared_of_a_weighted_fit_is_weighted() {
     let (a, b) = (run(&with_weights), run(&args(&twice)));
     assert!((a - b).abs() < 1e-13 && a > 0.9, "{a} {b}");
 }
+
+#[test]
+fn fit_report_holds_data_curve_and_charts() {
+    let (file, out) = (data("curve.csv", DECAY), fresh("fit-report"));
+    let out = out.to_str().unwrap();
+    let model = ["fit", "--data", &file, "--params", "a=9,k=0.2", "--out", out];
+    let run = json(&[&model[..], &["--model", "conc = a*exp(-k*t)", "--json"]].concat(), 0);
+    let (a, k) = (run["x"][0].as_f64().unwrap(), run["x"][1].as_f64().unwrap());
+    let read = |name: &str| std::fs::read_to_string(Path::new(out).join(name)).unwrap();
+    let rows = |name: &str| -> Vec<Vec<f64>> {
+        read(name).lines().skip(1).map(|line| line.split(',').map(|v| v.parse().unwrap()).collect()).collect()
+    };
+    let (observed, curve) = (rows("data.csv"), rows("curve.csv"));
+    assert_eq!((observed.len(), curve.len()), (8, 400));
+    assert!(observed.iter().all(|r| (r[2] - a * (-k * r[0]).exp()).abs() < 1e-12 && (r[1] - r[2] - r[3]).abs() < 1e-15));
+    assert!(curve.iter().all(|r| r[4] < r[2] && r[2] < r[1] && r[1] < r[3] && r[3] < r[5]));
+    let page = read("index.html");
+    assert!(page.contains("Data and fit") && page.contains("Normal quantiles") && page.contains("Convergence"));
+    assert!(Path::new(out).join("charts/residuals_fitted.svg").is_file());
+    // Two predictors have no curve; the axis is the one asked for.
+    let two = data("two.csv", "x,z,y\n1,2,3.1\n2,1,4.2\n3,5,9.3\n4,2,8.1\n5,6,13\n");
+    let args = ["fit", "--model", "y = a + b*x + c*z", "--data", &two, "--params", "a=0,b=0,c=0", "--x", "z", "--out", out];
+    assert_eq!(curvkit(&args).code, 0);
+    assert!(read("data.csv").starts_with("z,y,fitted,residual") && read("index.html").contains("Observed and fitted"));
+    assert_eq!(curvkit(&[&args[..9], &["--x", "w"]].concat()).code, 2);
+    assert_eq!(curvkit(&[&args[..9], &["--out", "two.csv"]].concat()).code, 2);
+}
+
+#[test]
+fn many_starts_find_a_lower_minimum_and_profiles_have_open_ends() {
+    let one = json(&["fit", "--nist", "MGH09", "--starts", "40", "--seed", "1", "--json"], 0);
+    let minima = one["minima"].as_array().unwrap();
+    assert!((one["rss"].as_f64().unwrap() - 3.0750560385e-4).abs() < 1e-13 && minima[0]["hits"].as_u64().unwrap() > 5);
+    let flat = data("flat.csv", "x,y\n0,3.0\n1,1.02\n2,0.99\n3,1.01\n4,1.0\n");
+    let args = ["fit", "--model", "y = 1 + a*exp(-c*x)", "--data", &flat, "--params", "a=2,c=3", "--profile"];
+    let run = json(&[&args[..], &["--json"]].concat(), 0);
+    assert!(run["profile_intervals"][1][0].as_f64().unwrap() > 1.0 && run["profile_intervals"][1][1].is_null());
+    assert!(curvkit(&args).out.contains('∞'));
+    assert_eq!(curvkit(&[&args[..], &["--loss", "huber"]].concat()).code, 2);
+    assert_eq!(curvkit(&["fit", "--nist", "MGH09", "--starts", "0"]).code, 2);
+}

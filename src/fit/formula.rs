@@ -105,13 +105,28 @@ impl Formula {
     /// [`Error::Dimension`] for a wrong number of parameters.
     pub fn predict(&self, b: &[f64]) -> Result<Vec<(f64, Vec<f64>)>> {
         let mut out = Vec::with_capacity(self.n_rows());
-        let mut gradient = vec![0.0; self.model.dim()];
         self.each_row(b, |_, point| {
-            self.model.gradient(point, &mut gradient)?;
-            out.push((self.model.cost(point)?, gradient[..b.len()].to_vec()));
+            out.push(self.predict_one(point)?);
             Ok(())
         })?;
         Ok(out)
+    }
+
+    /// The prediction with its gradient by the parameters at other values of the used columns, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for a wrong number of parameters or values.
+    pub fn predict_at(&self, b: &[f64], row: &[f64]) -> Result<(f64, Vec<f64>)> {
+        Error::check_len("parameters", self.parameters.len(), b.len())?;
+        Error::check_len("row", self.columns.len(), row.len())?;
+        self.predict_one(&[b, row].concat())
+    }
+
+    fn predict_one(&self, point: &[f64]) -> Result<(f64, Vec<f64>)> {
+        let mut gradient = vec![0.0; self.model.dim()];
+        self.model.gradient(point, &mut gradient)?;
+        gradient.truncate(self.parameters.len());
+        Ok((self.model.cost(point)?, gradient))
     }
 }
 

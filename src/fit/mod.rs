@@ -19,7 +19,9 @@ use crate::second_order::methods;
 use crate::second_order::minimizer::{Minimizer, State};
 use crate::second_order::stopping::Stopping;
 use crate::second_order::{globalization::Globalization, subproblem::Subproblem};
-use argmin::core::{Executor, Solver};
+use argmin::core::observers::{Observe, ObserverMode};
+use argmin::core::{Executor, KV, Solver};
+use std::sync::{Arc, Mutex};
 
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
@@ -72,11 +74,13 @@ pub struct FitOptions {
     pub ftol: f64,
     /// The second phase.
     pub finish: Finish,
+    /// Keep the cost of every step ([`Fit::trace`]). Off by default.
+    pub trace: bool,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { method: Method::default(), max_iterations: 1000, ftol: 1e-9, finish: Finish::default() }
+        Self { method: Method::default(), max_iterations: 1000, ftol: 1e-9, finish: Finish::default(), trace: false }
     }
 }
 
@@ -108,6 +112,8 @@ pub struct Fit {
     pub iterations: u64,
     /// Evaluations of the first phase.
     pub counts: Tally,
+    /// Cost at the start and after each step of the first phase; empty unless [`FitOptions::trace`] is on.
+    pub trace: Vec<f64>,
     /// Why the first phase ended.
     #[cfg_attr(feature = "serde", serde(serialize_with = "display"))]
     pub stop: Stop,
@@ -132,7 +138,21 @@ struct Phase {
     x: Vec<f64>,
     iterations: u64,
     counts: Tally,
+    trace: Vec<f64>,
     stop: Stop,
+}
+
+/// Notes the cost of every iterate.
+struct Recorder(Arc<Mutex<Vec<f64>>>);
+
+impl Observe<State<Vec<f64>>> for Recorder {
+    fn observe_init(&mut self, _: &str, state: &State<Vec<f64>>, _: &KV) -> std::result::Result<(), argmin::core::Error> {
+        self.observe_iter(state, &KV::new())
+    }
+    fn observe_iter(&mut self, state: &State<Vec<f64>>, _: &KV) -> std::result::Result<(), argmin::core::Error> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(state.cost);
+        Ok(())
+    }
 }
 
 /// Fits from `start`.
@@ -185,6 +205,7 @@ pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64
         // Gauss–Newton stalled too far out: the exact Hessian, globalized, has another idea of the valley.
         let second = approach(problem, &x, methods::newton(), options)?;
         (first.iterations, first.counts) = (first.iterations + second.iterations, first.counts.plus(&second.counts));
+        first.trace.extend(second.trace.into_iter().skip(1));
         (x, finished) = options.finish.run(problem, &second.x)?;
     }
     let statistics = Statistics::at(problem, &x)?;
@@ -197,6 +218,7 @@ pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64
         finish: finished,
         iterations: first.iterations,
         counts: first.counts,
+        trace: first.trace,
         stop: first.stop,
         statistics,
     })
@@ -218,15 +240,19 @@ where
     let mut solver = solver.bare();
     // Gradients have the units of the parameters: the tests that end a fit must not depend on them.
     solver.stopping = Stopping { gtol_abs: 0.0, gtol_rel: 0.0, ftol: options.ftol, ..Stopping::default() };
-    let run = Executor::new(problem.clone(), solver)
+    let costs = Arc::default();
+    let mut executor = Executor::new(problem.clone(), solver)
         .configure(|state: State<Vec<f64>>| state.param(start.to_vec()).max_iters(options.max_iterations))
-        .timer(false)
-        .run()
-        .map_err(into_error)?;
+        .timer(false);
+    if options.trace {
+        executor = executor.add_observer(Recorder(Arc::clone(&costs)), ObserverMode::Always);
+    }
+    let run = executor.run().map_err(into_error)?;
+    let trace = std::mem::take(&mut *costs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
     let iterations = run.state.iter;
     let stop = run.solver.stop().cloned().unwrap_or(Stop::Iterations { count: iterations, bound: options.max_iterations });
     let x = run.state.best_param.or(run.state.param).unwrap_or_else(|| start.to_vec());
-    Ok(Phase { x, iterations, counts: run.solver.tally(), stop })
+    Ok(Phase { x, iterations, counts: run.solver.tally(), trace, stop })
 }
 
 /// This crate's error out of argmin's, whose type hides it.

@@ -12,6 +12,7 @@
 use crate::dataset::nist::{self, NistDataset};
 use crate::error::{Error, Result};
 use crate::problem::{AutoResiduals, DualNum, DualResiduals};
+use num_dual::Dual64;
 use std::f64::consts::{FRAC_1_PI, PI, TAU};
 
 /// A regression model over numbers of type `D`: `f64`, or duals for derivatives by the parameters.
@@ -227,6 +228,16 @@ impl Regression {
     /// The data set and what is certified about it.
     pub fn data(&self) -> &NistDataset {
         &self.data
+    }
+
+    /// The prediction at one row of predictors, with its gradient by the parameters; NaN if a length is wrong.
+    pub fn predict(&self, b: &[f64], x: &[f64]) -> (f64, Vec<f64>) {
+        let Ok(model) = model::<Dual64>(&self.data.name) else { return (f64::NAN, Vec::new()) };
+        let along = |j: usize| {
+            let b: Vec<Dual64> = b.iter().enumerate().map(|(k, v)| Dual64::new(*v, f64::from(u8::from(j == k)))).collect();
+            (model.predict)(&b, x)
+        };
+        (along(0).re, (0..b.len()).map(|j| along(j).eps).collect())
     }
 }
 

@@ -115,6 +115,9 @@ pub struct FitArgs {
     /// The column of observations, where the model has no left side.
     #[arg(long, value_name = "NAME")]
     pub y: Option<String>,
+    /// The column along the horizontal axis of the report, where the model uses several.
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub x: Option<String>,
     /// A column of prior weights: inverse variances, up to a factor.
     #[arg(long, value_name = "NAME")]
     pub weights: Option<String>,
@@ -130,6 +133,18 @@ pub struct FitArgs {
     /// Level of the intervals.
     #[arg(long, value_name = "P", default_value_t = 0.95, allow_hyphen_values = true)]
     pub level: f64,
+    /// Also find profile-likelihood intervals, which bend with the model.
+    #[arg(long)]
+    pub profile: bool,
+    /// Fit from this many starts and keep the lowest minimum; all but the first are drawn around the given one.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub starts: usize,
+    /// Seed of the starts that are drawn.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// Write a report into a directory: data and curve, residuals, correlations, convergence.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Write the fit to a file, for `curvkit predict`.
     #[arg(long, value_name = "FILE")]
     pub save: Option<String>,

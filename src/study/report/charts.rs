@@ -1,6 +1,6 @@
 //! The charts of a comparison.
 
-use super::plot::{Axis, Chart, Line, Scale, Style, style};
+use super::plot::{Axis, Chart, Line, Mark, Scale, Style, style};
 use crate::error::Result;
 use crate::study::comparison::{Comparison, Measure};
 use crate::study::profile::Staircase;
@@ -42,7 +42,7 @@ pub fn figures(comparison: &Comparison) -> Result<Vec<Figure>> {
 }
 
 impl Figure {
-    fn new(name: String, chart: &Chart) -> Result<Self> {
+    pub(super) fn new(name: String, chart: &Chart) -> Result<Self> {
         Ok(Self { name, title: chart.title.clone(), svg: chart.svg()? })
     }
 }
@@ -66,7 +66,7 @@ fn profile_lines(comparison: &Comparison, profiles: &[Staircase], to: f64) -> Ve
         .zip(styles)
         .map(|((stairs, solver), style)| {
             let name = format!("{} ({:.0}%)", solver.name, 100.0 * stairs.limit());
-            (stairs.limit(), Line { name, style, points: stairs.polyline(1.0f64.min(to), to), end_mark: false })
+            (stairs.limit(), Line { name, style, points: stairs.polyline(1.0f64.min(to), to), mark: Mark::None })
         })
         .collect();
     lines.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -115,7 +115,7 @@ fn convergence(comparison: &Comparison, problem: usize) -> Result<Figure> {
             name: format!("{}{}", outcome.solver, if outcome.solved { "" } else { " ✗" }),
             style,
             points: smallest_so_far(outcome, scale),
-            end_mark: true,
+            mark: Mark::End,
         })
         .collect();
     let xs = lines.iter().flat_map(|l| l.points.iter().map(|p| p.0));

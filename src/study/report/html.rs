@@ -5,7 +5,7 @@ use crate::study::comparison::{Comparison, Total};
 use crate::study::run::{Outcome, SOLVED};
 use std::fmt::Write;
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
 pub(super) fn page(comparison: &Comparison, figures: &[Figure]) -> String {
@@ -197,7 +197,7 @@ fn short(reason: &str) -> &str {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -1,15 +1,20 @@
-//! Reports of a comparison: SVG charts, one self-contained HTML page, CSV and JSON files.
+//! Reports: SVG charts, one self-contained HTML page, CSV and JSON files. [`write`] is for a comparison of solvers,
+//! `Regression::write` (feature `fit`) for a fit.
 
 mod charts;
 mod files;
 mod html;
 pub mod plot;
+#[cfg(feature = "fit")]
+mod regression;
 
 use super::comparison::Comparison;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 pub use charts::{Figure, figures};
+#[cfg(feature = "fit")]
+pub use regression::{CurvePoint, Regression};
 
 /// Writes the report into `directory`, which is made if it is not there, and returns the page's path:
 /// `index.html`, `summary.csv`, `runs.csv`, `traces.csv`, `report.json` and the charts as `*.svg`.

@@ -36,17 +36,28 @@ pub struct Style {
     pub dash: &'static str,
 }
 
+/// Which points of a line get a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// None: a line alone.
+    None,
+    /// The last one: the end of a run.
+    End,
+    /// All of them, without a line: data.
+    Points,
+}
+
 /// One line with its entry in the legend.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// Its name.
+    /// Its name; empty for a line that the legend leaves out.
     pub name: String,
     /// How it is drawn.
     pub style: Style,
     /// Its points.
     pub points: Vec<(f64, f64)>,
-    /// Whether the last point gets a mark (the end of a run).
-    pub end_mark: bool,
+    /// Its marks.
+    pub mark: Mark,
 }
 
 /// A chart.
@@ -106,7 +117,7 @@ impl Chart {
     /// # Errors
     /// [`Error::Io`] if the drawing library fails.
     pub fn svg(&self) -> Result<String> {
-        let legend_height = TOP + ROW * self.lines.len() as i32 + 20;
+        let legend_height = TOP + ROW * self.named().count() as i32 + 20;
         let mut text = String::new();
         self.draw(&mut text, PLOT_HEIGHT.max(legend_height as u32))
             .map_err(|e| Error::Io { path: format!("chart `{}`", self.title), source: std::io::Error::other(e.to_string()) })?;
@@ -144,12 +155,15 @@ impl Chart {
             let colour = line.style.rgb();
             let points: Vec<(f64, f64)> =
                 line.points.iter().filter_map(|&(a, b)| Some((self.x.place(a)?, self.y.place(b)?))).collect();
-            if line.end_mark
-                && let Some(&last) = points.last()
-            {
-                chart.draw_series(std::iter::once(Circle::new(last, 3, colour.filled())))?;
+            let marked = match line.mark {
+                Mark::None => &[],
+                Mark::End => &points[points.len().saturating_sub(1)..],
+                Mark::Points => &points[..],
+            };
+            chart.draw_series(marked.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
+            if line.mark != Mark::Points {
+                chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
             }
-            chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
         self.draw_legend(&legend)?;
         root.present()?;
@@ -161,12 +175,20 @@ impl Chart {
         area: &DrawingArea<D, Shift>,
     ) -> std::result::Result<(), DrawingAreaErrorKind<D::ErrorType>> {
         let font = ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-        for (i, line) in self.lines.iter().enumerate() {
+        for (i, line) in self.named().enumerate() {
             let y = TOP + ROW * i as i32;
-            area.draw(&PathElement::new([(4, y), (40, y)], line.style.rgb().stroke_width(2)))?;
+            match line.mark {
+                Mark::Points => area.draw(&Circle::new((22, y), 3, line.style.rgb().filled()))?,
+                _ => area.draw(&PathElement::new([(4, y), (40, y)], line.style.rgb().stroke_width(2)))?,
+            }
             area.draw(&Text::new(line.name.clone(), (47, y), font.clone()))?;
         }
         Ok(())
+    }
+
+    /// Lines with an entry in the legend.
+    fn named(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| !line.name.is_empty())
     }
 
     /// Adds the dash patterns: the drawing library writes dashes as one element per dash, SVG has them as an attribute.
@@ -205,6 +227,15 @@ impl Axis {
         Self { label: label.into(), scale, range: (low, high) }
     }
 
+    /// The same with some room at both ends of a linear axis.
+    pub fn roomy(mut self) -> Self {
+        if self.scale == Scale::Linear {
+            let room = 0.04 * (self.range.1 - self.range.0);
+            self.range = (self.range.0 - room, self.range.1 + room);
+        }
+        self
+    }
+
     fn ends(&self) -> (f64, f64) {
         match self.scale {
             Scale::Linear => self.range,
@@ -232,7 +263,9 @@ impl Axis {
 
     fn tick(&self, value: f64) -> String {
         if self.scale == Scale::Linear {
-            return format!("{}", (value * 1e6).round() / 1e6);
+            let size = self.range.0.abs().max(self.range.1.abs());
+            let short = (1e-3..1e6).contains(&size);
+            return if short { format!("{}", (value * 1e6).round() / 1e6) } else { format!("{value:.2e}") };
         }
         let power = value.round();
         if (value - power).abs() > 1e-9 {
@@ -268,7 +301,7 @@ mod tests {
                     name: format!("solver {i}"),
                     style: style(i, if i == 1 { "7 3" } else { "" }),
                     points: vec![(1.0, 1.0), (f64::NAN, 3.0), (10.0, 0.0), (1e9, 1e-9)],
-                    end_mark: true,
+                    mark: Mark::End,
                 })
                 .collect(),
         }
@@ -284,6 +317,8 @@ mod tests {
         assert_eq!(chart.y.tick(0.5), "");
         let empty = Axis::around("", Scale::Linear, [f64::NAN], (0.0, 1.0));
         assert_eq!(empty.range, (0.0, 1.0));
+        assert_eq!(empty.roomy().range, (-0.04, 1.04));
+        assert_eq!(Axis::around("", Scale::Linear, [-2e-9, 3e-9], (-1.0, 1.0)).tick(2e-9), "2.00e-9");
     }
 
     #[test]
