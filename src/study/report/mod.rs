@@ -1,4 +1,4 @@
-//! Reports: SVG charts, one self-contained HTML page, CSV and JSON files. [`write`] is for a comparison of solvers,
+//! Reports: SVG charts, one self-contained HTML page, CSV and JSON files. [`write()`] is for a comparison of solvers,
 //! `Regression::write` (feature `fit`) for a fit.
 
 mod charts;
