@@ -93,6 +93,16 @@ pub enum Error {
         /// Zero-based pivot.
         pivot: usize,
     },
+    /// A target that the loss cannot take.
+    #[error("target of sample {sample} must be {requirement}, found {found}")]
+    Target {
+        /// Zero-based sample.
+        sample: usize,
+        /// What a target must be.
+        requirement: &'static str,
+        /// The value that was given.
+        found: f64,
+    },
     /// A file that cannot be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -9,6 +9,8 @@ pub mod error;
 #[cfg(feature = "fit")]
 pub mod fit;
 pub mod linalg;
+pub mod loss;
+pub mod model;
 pub mod problem;
 pub mod second_order;
 #[cfg(feature = "study")]

@@ -1,5 +1,6 @@
 //! Linear algebra on slices: vectors, symmetric operators, Krylov methods, factorizations, preconditioners.
 
+pub mod elementwise;
 pub mod factor;
 pub mod krylov;
 pub mod operator;

@@ -1,0 +1,59 @@
+//! Column-major matrices in plain slices, and their products.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// Multiplications from which a product is worth a second thread.
+const PARALLEL: usize = 1 << 18;
+
+/// A slice as a matrix of `rows` rows.
+pub(crate) fn view(values: &[f64], rows: usize) -> MatRef<'_, f64> {
+    MatRef::from_column_major_slice(values, rows, values.len() / rows.max(1))
+}
+
+fn view_mut(values: &mut [f64], rows: usize) -> MatMut<'_, f64> {
+    let columns = values.len() / rows.max(1);
+    MatMut::from_column_major_slice_mut(values, rows, columns)
+}
+
+/// How many threads `work` multiplications deserve.
+pub(crate) fn parallelism(work: usize) -> Par {
+    if work < PARALLEL || rayon::current_num_threads() == 1 { Par::Seq } else { Par::rayon(0) }
+}
+
+/// `out ← L R`.
+pub(crate) fn multiply(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
+    product(l, r, Accum::Replace, out);
+}
+
+/// `out ← out + L R`.
+pub(crate) fn add_multiply(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
+    product(l, r, Accum::Add, out);
+}
+
+fn product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]) {
+    let par = parallelism(l.nrows() * l.ncols() * r.ncols());
+    matmul(view_mut(out, l.nrows()), accum, l, r, 1.0, par);
+}
+
+/// `out ← out + Σ columns`.
+pub(crate) fn add_row_sums(values: &[f64], out: &mut [f64]) {
+    for column in values.chunks_exact(out.len()) {
+        out.iter_mut().zip(column).for_each(|(o, v)| *o += v);
+    }
+}
+
+/// Calls `f(first column, block)` on blocks of whole columns that fit into the nearest cache, in parallel where it pays.
+pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut [f64]) + Sync) {
+    use rayon::prelude::*;
+    let columns = (2048 / rows.max(1)).max(1);
+    let block = columns * rows;
+    if values.len() < PARALLEL / 4 || rayon::current_num_threads() == 1 {
+        values.chunks_mut(block).enumerate().for_each(|(i, chunk)| f(i * columns, chunk));
+    } else {
+        let many = block * 16;
+        values.par_chunks_mut(many).enumerate().for_each(|(i, part)| {
+            part.chunks_mut(block).enumerate().for_each(|(k, chunk)| f((i * 16 + k) * columns, chunk));
+        });
+    }
+}
