@@ -6,6 +6,7 @@ mod gauss_newton;
 mod hessian;
 mod identity;
 mod lbfgs;
+mod outer;
 mod preconditioned;
 mod sr1;
 
@@ -19,6 +20,7 @@ pub use gauss_newton::GaussNewton;
 pub use hessian::{Hessian, HessianProducts};
 pub use identity::Identity;
 pub use lbfgs::Lbfgs;
+pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;
 pub use sr1::Sr1;
 

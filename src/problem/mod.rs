@@ -12,6 +12,7 @@ mod function;
 mod least_squares;
 mod residuals;
 mod robust;
+mod supervised;
 
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
@@ -31,6 +32,7 @@ pub use function::{Erased, Function, HessianMatrix};
 pub use least_squares::LeastSquares;
 pub use residuals::{FromArgmin, JacobianMatrix, Linearization, Linearize, ResidualHessian, Residuals};
 pub use robust::{Robust, RobustLoss};
+pub use supervised::{Evaluation, Reduction, Supervised};
 
 /// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one
 /// [`Vector`] type. It is implemented for you; implement argmin's two traits.

@@ -1,0 +1,225 @@
+//! Matrices that are sums of outer products of per-sample gradients, `B = w Σ_k Σᵢ g_{ik} g_{ik}ᵀ`, `g_{ik} = Jᵢᵀu_{ik}`.
+//!
+//! What differs is only the output vectors `u`: the columns of a square root of the loss's Hessian (generalized
+//! Gauss–Newton), of the Fisher matrix of the outputs (Fisher), loss gradients at labels drawn from the model (Monte-Carlo
+//! Fisher) or at the observed ones (empirical Fisher). Diagonals, blocks and Kronecker factors are made from the same
+//! backward passes. Formulas: Martens (2020), Kunstner, Balles & Hennig (2019).
+
+use super::{Curvature, GaussNewton};
+use crate::counts::{self, Counts};
+use crate::error::Result;
+use crate::linalg::vector::{axpy, scale};
+use crate::linalg::{Operator, SymmetricOperator, Vector};
+use crate::model::Backward;
+use crate::problem::{At, Evaluation, Supervised};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// Where the output vectors of `B = w Σ g gᵀ` come from.
+pub trait OuterProducts: Send + Sync {
+    /// Calls `visit` with one backward pass after the other; returns `w`, without which they are.
+    ///
+    /// # Errors
+    /// A loss that is not a likelihood where one is needed; what the model or `visit` reports.
+    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64>;
+
+    /// The matrix by its products, with as few sweeps as there can be; without the regulariser.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>>;
+}
+
+/// The exact (type-2) Fisher matrix `R Σ Jᵢᵀ E[∇ℓ ∇ℓᵀ] Jᵢ`, with the expectation over labels of the model's own distribution.
+/// It is the generalized Gauss–Newton matrix where the outputs are natural parameters.
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Fisher;
+
+/// The Monte-Carlo (type-1) Fisher matrix: [`Fisher`] with the expectation replaced by a mean over labels drawn from the
+/// model. Unbiased; the same labels as long as the seed is the same.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MonteCarloFisher {
+    /// Labels drawn for each sample.
+    pub samples: usize,
+    /// Seed of the labels.
+    pub seed: u64,
+}
+
+impl Default for MonteCarloFisher {
+    fn default() -> Self {
+        Self { samples: 1, seed: 0 }
+    }
+}
+
+/// The empirical Fisher matrix `R Σ gᵢ gᵢᵀ` of the observed labels. It scales as the square of the loss and is no
+/// approximation of the Hessian away from a well-specified optimum (Kunstner et al. 2019).
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct EmpiricalFisher;
+
+/// Backward passes of the columns of a square root of the outputs' matrix.
+fn each_root(
+    at: &Evaluation,
+    root: impl Fn(usize, &mut [f64]),
+    visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>,
+) -> Result<f64> {
+    let outcome = at.outcome();
+    let mut u = vec![0.0; outcome.outputs.len()];
+    for j in 0..at.loss().n_roots(outcome.n_outputs) {
+        root(j, &mut u);
+        visit(at.forward().clone().backward(&u)?)?;
+    }
+    Ok(at.weight())
+}
+
+impl OuterProducts for GaussNewton {
+    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64> {
+        each_root(at, |j, u| at.loss().root(&at.outcome(), j, u), visit)
+    }
+    fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
+        Ok(Box::new(Sandwich { at, middle: Middle::Hessian }))
+    }
+}
+
+impl OuterProducts for Fisher {
+    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64> {
+        let distribution = at.loss().likelihood()?;
+        each_root(at, |j, u| distribution.fisher_root(&at.outcome(), j, u), visit)
+    }
+    fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
+        at.loss().likelihood()?;
+        Ok(Box::new(Sandwich { at, middle: Middle::Fisher }))
+    }
+}
+
+impl OuterProducts for MonteCarloFisher {
+    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64> {
+        crate::Error::check_option(self.samples > 0, "samples", "positive", self.samples)?;
+        let distribution = at.loss().likelihood()?;
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut u = vec![0.0; at.outcome().outputs.len()];
+        for _ in 0..self.samples {
+            distribution.sample_gradient(&at.outcome(), &mut random, &mut u);
+            visit(at.forward().clone().backward(&u)?)?;
+        }
+        Ok(at.weight() / self.samples as f64)
+    }
+    fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
+        Ok(Box::new(Outer::new(self, &at)?))
+    }
+}
+
+impl OuterProducts for EmpiricalFisher {
+    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64> {
+        visit(at.backward()?.clone())?;
+        Ok(at.weight())
+    }
+    fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
+        Ok(Box::new(Outer::new(self, &at)?))
+    }
+}
+
+/// The matrix between the Jacobians.
+enum Middle {
+    Hessian,
+    Fisher,
+}
+
+/// `R JᵀMJ`: a forward and a backward sweep a product.
+struct Sandwich {
+    at: Arc<Evaluation>,
+    middle: Middle,
+}
+
+impl SymmetricOperator for Sandwich {
+    fn dim(&self) -> usize {
+        self.at.n_params()
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let outcome = self.at.outcome();
+        let mut jv = vec![0.0; outcome.outputs.len()];
+        let mut u = vec![0.0; outcome.outputs.len()];
+        self.at.forward().jacobian_product(v, &mut jv)?;
+        match self.middle {
+            Middle::Hessian => self.at.loss().hessian_product(&outcome, &jv, &mut u),
+            Middle::Fisher => self.at.loss().likelihood()?.fisher_product(&outcome, &jv, &mut u),
+        }
+        scale(self.at.weight(), &mut u);
+        self.at.forward().transposed_product(&u, out)
+    }
+}
+
+/// `w Σ g gᵀ` on kept backward passes: per-sample slopes `gᵀv`, then one weighted sum.
+struct Outer {
+    passes: Vec<Arc<dyn Backward>>,
+    weight: f64,
+    n: usize,
+    n_params: usize,
+}
+
+impl Outer {
+    fn new(source: &dyn OuterProducts, at: &Evaluation) -> Result<Self> {
+        let mut passes = Vec::new();
+        let weight = source.each(at, &mut |pass| {
+            passes.push(pass);
+            Ok(())
+        })?;
+        Ok(Self { passes, weight, n: at.n(), n_params: at.n_params() })
+    }
+}
+
+impl SymmetricOperator for Outer {
+    fn dim(&self) -> usize {
+        self.n_params
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let mut slopes = vec![0.0; self.n];
+        let mut part = vec![0.0; if self.passes.len() > 1 { out.len() } else { 0 }];
+        for (k, pass) in self.passes.iter().enumerate() {
+            pass.slopes(v, &mut slopes)?;
+            scale(self.weight, &mut slopes);
+            if k == 0 {
+                pass.weighted_gradient(&slopes, out)?;
+            } else {
+                pass.weighted_gradient(&slopes, &mut part)?;
+                axpy(1.0, &part, out);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A matrix of the data term plus the regulariser's `λ I`, with counted products.
+struct Regularized<'a> {
+    data: Box<dyn SymmetricOperator>,
+    l2: f64,
+    counts: &'a Counts,
+}
+
+impl SymmetricOperator for Regularized<'_> {
+    fn dim(&self) -> usize {
+        self.data.dim()
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        counts::add(&self.counts.hessian_product, 1);
+        self.data.apply(v, out)?;
+        axpy(self.l2, v, out);
+        Ok(())
+    }
+}
+
+macro_rules! curvature_of_supervised_problems {
+    ($($source:ty),*) => {$(
+        impl<P: Vector> Curvature<Supervised<P>> for $source {
+            fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
+                let here = at.problem.evaluate(at.x.as_slice())?;
+                let l2 = here.l2();
+                Ok(Box::new(Regularized { data: self.products(here)?, l2, counts: at.counts }))
+            }
+        }
+    )*};
+}
+curvature_of_supervised_problems!(GaussNewton, Fisher, MonteCarloFisher, EmpiricalFisher);
