@@ -2,9 +2,11 @@
 
 mod absolute;
 mod bfgs;
+mod explicit;
 mod gauss_newton;
 mod hessian;
 mod identity;
+mod kfac;
 mod lbfgs;
 mod outer;
 mod preconditioned;
@@ -16,9 +18,11 @@ use crate::problem::{At, Objective};
 
 pub use absolute::Absolute;
 pub use bfgs::Bfgs;
+pub use explicit::{Blocks, Dense, Diagonal, Explicit};
 pub use gauss_newton::GaussNewton;
 pub use hessian::{Hessian, HessianProducts};
 pub use identity::Identity;
+pub use kfac::{Ekfac, Kfac, KroneckerDamping, OutputFactor, Sharing};
 pub use lbfgs::Lbfgs;
 pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;

@@ -3,6 +3,7 @@
 pub mod elementwise;
 pub mod factor;
 pub mod krylov;
+pub(crate) mod matrix;
 pub mod operator;
 pub mod preconditioner;
 pub mod vector;

@@ -8,7 +8,6 @@
 mod activation;
 mod gather;
 mod initialize;
-mod matrix;
 mod network;
 mod pass;
 mod second_order;

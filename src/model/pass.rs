@@ -1,6 +1,6 @@
 //! A network at one point: the forward sweep, and Jacobian products on what it kept.
 
-use super::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use super::network::{Architecture, Stage};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};

@@ -1,7 +1,7 @@
 //! Exact second-order products of a network: a forward and a backward sweep of directional derivatives
 //! (Pearlmutter 1994, the R-operator), six matrix products a layer on cached passes.
 
-use super::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use super::pass::{Pass, Waiting, add_to_columns};
 use super::signals::Signals;
 use super::Turn;

@@ -3,17 +3,23 @@
 //! An operator multiplies; what else is cheap about it (its entries, its diagonal, an inverse) it tells through
 //! [`Form`] and the optional methods, so that a subproblem can pick the fastest exact way to solve with it.
 
+mod block_diagonal;
+mod closed_form;
 mod dense;
 mod diagonal;
 mod gram;
+mod kronecker;
 mod sparse;
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 
+pub use block_diagonal::BlockDiagonal;
+pub use closed_form::ClosedForm;
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
 pub use gram::Gram;
+pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 
 /// A boxed operator that may borrow the curvature, the problem and the point it was made from.

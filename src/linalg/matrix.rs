@@ -57,3 +57,22 @@ pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut
         });
     }
 }
+
+/// `out ← out + L Lᵀ` on the leading square of a matrix with `stride` rows, lower triangle; see [`mirror`].
+pub(crate) fn add_gram(l: MatRef<'_, f64>, stride: usize, out: &mut [f64]) {
+    use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+    let n = l.nrows();
+    let square = MatMut::from_column_major_slice_with_stride_mut(&mut out[..(n - 1) * stride + n], n, n, stride);
+    let par = parallelism(n * n * l.ncols() / 2);
+    let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+    matmul(square, lower, Accum::Add, l, full, l.transpose(), full, 1.0, par);
+}
+
+/// Copies the lower triangle of an `n × n` matrix to the upper one.
+pub(crate) fn mirror(n: usize, matrix: &mut [f64]) {
+    for j in 1..n {
+        for i in 0..j {
+            matrix[j * n + i] = matrix[i * n + j];
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Kronecker-factored curvature: one block `A ⊗ G` an affine layer, `A` from its inputs, `G` from its output signals.
+//!
+//! With `ā = (a; 1)`, signals `g` over the columns of the outputs' square root (or sampled, or observed), `N` samples and `S`
+//! shared positions (Martens & Grosse 2015, section 3; Eschenhagen et al. 2023 for shared positions):
+//! expand `A = R Σ ā āᵀ`, `G = (NS)⁻¹ Σ g gᵀ`; reduce `A = R Σ (Σₛ ā)(Σₛ ā)ᵀ`, `G = N⁻¹ Σ (S⁻¹ Σₛ g)(S⁻¹ Σₛ g)ᵀ`.
+//! The block is exact for one sample, and for linear networks with squared error. [`Ekfac`] keeps the eigenvectors and
+//! corrects the eigenvalues to the block's own diagonal in that basis (George et al. 2018), the best there is.
+
+use super::explicit::Shifted;
+use super::{Curvature, Explicit, GaussNewton, OuterProducts};
+use crate::error::{Error, Result};
+use crate::linalg::matrix::{add_gram, add_multiply, mirror, multiply, view};
+use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker, KroneckerBasis, KroneckerDiagonal};
+use crate::linalg::vector::scale;
+use crate::linalg::{Operator, SymmetricOperator, Vector};
+use crate::model::{Backward, Layer};
+use crate::problem::{At, Evaluation, Supervised};
+use faer::MatRef;
+use std::sync::Arc;
+
+/// What is assumed of a layer's shared positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Sharing {
+    /// Every position is a sample of its own.
+    #[default]
+    Expand,
+    /// Positions are summed before the outer product: for outputs that are averaged or summed over positions.
+    Reduce,
+}
+
+/// Where `G` comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum OutputFactor {
+    /// From the signals of the source.
+    #[default]
+    Signals,
+    /// The identity: curvature of the inputs only (Benzing 2022).
+    Identity,
+}
+
+/// How a damping `λ` enters a Kronecker block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum KroneckerDamping {
+    /// `(A ⊗ G + λI)⁻¹`, in the eigenbasis.
+    #[default]
+    Exact,
+    /// `((A + π√λ I) ⊗ (G + π⁻¹√λ I))⁻¹` (Martens & Grosse 2015, section 6.3).
+    Factored,
+}
+
+/// Kronecker-factored approximation of the curvature `S`: [`GaussNewton`] and [`Fisher`](super::Fisher) are type-2,
+/// [`MonteCarloFisher`](super::MonteCarloFisher) is type-1, [`EmpiricalFisher`](super::EmpiricalFisher) takes the observed
+/// labels.
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Kfac<S = GaussNewton> {
+    /// Which signals.
+    pub source: S,
+    /// Shared positions.
+    pub sharing: Sharing,
+    /// Signals, or none at all.
+    pub outputs: OutputFactor,
+    /// Damping of the inverse.
+    pub damping: KroneckerDamping,
+}
+
+/// [`Kfac`] with corrected eigenvalues.
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Ekfac<S = GaussNewton> {
+    /// Which signals.
+    pub source: S,
+    /// Shared positions, for the basis.
+    pub sharing: Sharing,
+}
+
+/// The sums that factors are made from, for one layer.
+#[derive(Default)]
+struct Sums {
+    /// `p = inputs + 1`.
+    p: usize,
+    /// Outputs.
+    q: usize,
+    a: Vec<f64>,
+    g: Vec<f64>,
+}
+
+/// Sums over the positions of each sample.
+fn over_positions(values: MatRef<'_, f64>, positions: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; values.nrows() * (values.ncols() / positions)];
+    for (j, column) in values.col_iter().enumerate() {
+        let sum = &mut sums[j / positions * values.nrows()..][..values.nrows()];
+        sum.iter_mut().zip(column.iter()).for_each(|(s, v)| *s += v);
+    }
+    sums
+}
+
+impl Sums {
+    /// `Σ ā āᵀ`, lower triangle: inputs, and their sums beside the trailing 1 (or `S` of reduced positions).
+    fn inputs(&mut self, layer: &Layer<'_>, sharing: Sharing) {
+        let k = layer.inputs.nrows();
+        (self.p, self.q) = (k + 1, layer.signals.nrows());
+        self.a = vec![0.0; self.p * self.p];
+        let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.inputs, layer.positions));
+        let (inputs, one) = match &reduced {
+            Some(sums) => (view(sums, k), layer.positions as f64),
+            None => (layer.inputs, 1.0),
+        };
+        add_gram(inputs, self.p, &mut self.a);
+        let mut sums = vec![0.0; k];
+        inputs.col_iter().for_each(|column| sums.iter_mut().zip(column.iter()).for_each(|(s, v)| *s += v));
+        for (j, sum) in sums.iter().enumerate() {
+            self.a[j * self.p + k] = one * sum;
+        }
+        self.a[self.p * self.p - 1] = one * one * inputs.ncols() as f64;
+        mirror(self.p, &mut self.a);
+    }
+
+    /// Adds `Σ g gᵀ`, lower triangle.
+    fn signals(&mut self, layer: &Layer<'_>, sharing: Sharing) {
+        self.g.resize(self.q * self.q, 0.0);
+        if sharing == Sharing::Reduce && layer.positions > 1 {
+            add_gram(view(&over_positions(layer.signals, layer.positions), self.q), self.q, &mut self.g);
+        } else {
+            add_gram(layer.signals, self.q, &mut self.g);
+        }
+    }
+
+    /// `A ⊗ G` for `n` samples of weight `R`, and signals of weight `w`.
+    fn factors(mut self, n: usize, r: f64, w: f64, positions: usize, sharing: Sharing) -> Result<Kronecker> {
+        let s = positions as f64;
+        let shared = if sharing == Sharing::Reduce { s * s } else { s };
+        mirror(self.q, &mut self.g);
+        scale(r, &mut self.a);
+        scale(w / r / (n as f64 * shared), &mut self.g);
+        Kronecker::new(self.p, self.a, self.q, self.g)
+    }
+}
+
+/// The layers of a pass, one for each part of the parameters.
+fn layers<'a>(pass: &'a dyn Backward, at: &Evaluation) -> Result<Vec<Layer<'a>>> {
+    let layers = pass.layers();
+    let missing = Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a model made of affine layers" };
+    if layers.len() == at.layout().len() { Ok(layers) } else { Err(missing) }
+}
+
+/// Kronecker factors of every layer.
+fn factors(source: &dyn OuterProducts, sharing: Sharing, outputs: OutputFactor, at: &Evaluation) -> Result<Vec<Kronecker>> {
+    let mut sums: Vec<Sums> = Vec::new();
+    let mut positions = Vec::new();
+    let begin = |layers: &[Layer<'_>], sums: &mut Vec<Sums>, positions: &mut Vec<usize>| {
+        for layer in layers {
+            let mut sum = Sums::default();
+            sum.inputs(layer, sharing);
+            sums.push(sum);
+            positions.push(layer.positions);
+        }
+    };
+    if outputs == OutputFactor::Identity {
+        begin(&layers(&**at.backward()?, at)?, &mut sums, &mut positions);
+        let identity = |mut sum: Sums| {
+            let unit = |k: usize| f64::from(k.is_multiple_of(sum.q + 1));
+            sum.g = (0..sum.q * sum.q).map(unit).collect();
+            scale(at.weight(), &mut sum.a);
+            Kronecker::new(sum.p, sum.a, sum.q, sum.g)
+        };
+        return sums.into_iter().map(identity).collect();
+    }
+    let weight = source.each(at, &mut |pass| {
+        let layers = layers(&*pass, at)?;
+        if sums.is_empty() {
+            begin(&layers, &mut sums, &mut positions);
+        }
+        sums.iter_mut().zip(&layers).for_each(|(sum, layer)| sum.signals(layer, sharing));
+        Ok(())
+    })?;
+    let finish = |(sum, s): (Sums, usize)| sum.factors(at.n(), at.weight(), weight, s, sharing);
+    sums.into_iter().zip(positions).map(finish).collect()
+}
+
+impl<S: OuterProducts> Kfac<S> {
+    /// `A` and `G` of every layer.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a model without affine layers or a loss that is no likelihood where one is needed.
+    pub fn factors(&self, at: &Evaluation) -> Result<Vec<Kronecker>> {
+        factors(&self.source, self.sharing, self.outputs, at)
+    }
+}
+
+impl<S: OuterProducts> Explicit for Kfac<S> {
+    fn matrix(&self, at: &Evaluation) -> Result<Box<dyn ClosedForm>> {
+        let block = |k: Kronecker| match self.damping {
+            KroneckerDamping::Exact => Box::new(k) as Box<dyn ClosedForm>,
+            KroneckerDamping::Factored => Box::new(k.with_factored_damping()),
+        };
+        Ok(Box::new(BlockDiagonal::new(self.factors(at)?.into_iter().map(block).collect())))
+    }
+}
+
+/// A layer in the eigenbasis of its factors.
+struct Rotated {
+    basis: Arc<KroneckerBasis>,
+    /// `Q_Aᵀ ā`, `p × (S N)`.
+    inputs: Vec<f64>,
+    /// `Σ (Q_Gᵀ (Σₛ g āᵀ) Q_A)²`, `q × p`.
+    squares: Vec<f64>,
+}
+
+impl Rotated {
+    fn new(layer: &Layer<'_>, factors: &Kronecker) -> Result<Self> {
+        let basis = factors.basis()?.clone();
+        let (p, k) = (basis.inputs.dim(), layer.inputs.nrows());
+        let vectors = view(basis.inputs.vectors(), p);
+        let mut inputs = vec![0.0; p * layer.inputs.ncols()];
+        let bias: Vec<f64> = vectors.row(k).iter().copied().collect();
+        inputs.chunks_exact_mut(p).for_each(|column| column.copy_from_slice(&bias));
+        add_multiply(vectors.subrows(0, k).transpose(), layer.inputs, &mut inputs);
+        let squares = vec![0.0; factors.dim()];
+        Ok(Self { basis, inputs, squares })
+    }
+
+    /// Adds the squares of one pass.
+    fn add(&mut self, layer: &Layer<'_>) {
+        let (p, q) = (self.basis.inputs.dim(), self.basis.outputs.dim());
+        let mut signals = vec![0.0; q * layer.signals.ncols()];
+        multiply(view(self.basis.outputs.vectors(), q).transpose(), layer.signals, &mut signals);
+        if layer.positions == 1 {
+            let squares = |values: &[f64]| values.iter().map(|v| v * v).collect::<Vec<f64>>();
+            let (signals, inputs) = (squares(&signals), squares(&self.inputs));
+            add_multiply(view(&signals, q), view(&inputs, p).transpose(), &mut self.squares);
+            return;
+        }
+        let mut gradient = vec![0.0; p * q];
+        let samples = signals.chunks_exact(q * layer.positions).zip(self.inputs.chunks_exact(p * layer.positions));
+        for (signals, inputs) in samples {
+            multiply(view(signals, q), view(inputs, p).transpose(), &mut gradient);
+            self.squares.iter_mut().zip(&gradient).for_each(|(s, g)| *s += g * g);
+        }
+    }
+}
+
+impl<S: OuterProducts> Explicit for Ekfac<S> {
+    fn matrix(&self, at: &Evaluation) -> Result<Box<dyn ClosedForm>> {
+        let factors = factors(&self.source, self.sharing, OutputFactor::Signals, at)?;
+        let mut rotated: Vec<Rotated> = Vec::new();
+        let weight = self.source.each(at, &mut |pass| {
+            let layers = layers(&*pass, at)?;
+            if rotated.is_empty() {
+                rotated = layers.iter().zip(&factors).map(|(l, f)| Rotated::new(l, f)).collect::<Result<_>>()?;
+            }
+            rotated.iter_mut().zip(&layers).for_each(|(rotated, layer)| rotated.add(layer));
+            Ok(())
+        })?;
+        let block = |mut rotated: Rotated| {
+            scale(weight, &mut rotated.squares);
+            let block = KroneckerDiagonal::new(rotated.basis, rotated.squares)?;
+            Ok(Box::new(block) as Box<dyn ClosedForm>)
+        };
+        Ok(Box::new(BlockDiagonal::new(rotated.into_iter().map(block).collect::<Result<_>>()?)))
+    }
+}
+
+macro_rules! curvature_in_closed_form {
+    ($($curvature:ident),*) => {$(
+        impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for $curvature<S> {
+            fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
+                let here = at.problem.evaluate(at.x.as_slice())?;
+                Ok(Box::new(Shifted::new(self.matrix(&here)?, here.l2(), at.counts)))
+            }
+        }
+    )*};
+}
+curvature_in_closed_form!(Kfac, Ekfac);
