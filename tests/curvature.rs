@@ -5,9 +5,19 @@
 mod fixtures;
 
 use fixtures::{Fixture, fixtures};
-use curvkit::curvature::{EmpiricalFisher, Fisher, GaussNewton, MonteCarloFisher, OuterProducts};
+use approx::assert_relative_eq;
+use curvkit::curvature::{Blocks, Dense, Diagonal, EmpiricalFisher, Explicit, Fisher, GaussNewton, MonteCarloFisher};
+use curvkit::curvature::{Ekfac, Kfac, OuterProducts, OutputFactor, Sharing};
 use curvkit::linalg::SymmetricOperator;
+use curvkit::linalg::factor::SymmetricEigen;
+use curvkit::linalg::operator::Kronecker;
+use curvkit::linalg::vector::norm;
+use curvkit::loss::{SoftmaxCrossEntropy, SquaredError};
+use curvkit::model::{Activation, Batch, Convolution, Initialization, Model, Network};
 use curvkit::problem::{HessianProduct, Supervised};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 
 /// The matrix of a product, column by column.
 fn columns(n: usize, mut product: impl FnMut(&[f64], &mut [f64])) -> Vec<f64> {
@@ -102,4 +112,230 @@ fn monte_carlo_fisher_is_the_fisher_matrix_within_its_error() {
         assert!(error < 4.0 / (samples as f64).sqrt(), "{name}: {error:e}");
         assert!(error > 0.0);
     }
+}
+
+/// The entries of an explicit matrix, after holding its closed forms against them.
+fn entries(curvature: &dyn Explicit, problem: &Supervised, theta: &[f64]) -> Vec<f64> {
+    let at = problem.evaluate(theta).expect("evaluation");
+    let matrix = curvature.matrix(&at).expect("matrix");
+    let n = matrix.dim();
+    let mut entries = vec![0.0; n * n];
+    matrix.write_entries(&mut entries).expect("entries");
+    let by_products = dense(&*matrix);
+    assert!(difference(&by_products, &entries) < 1e-13, "products and entries differ");
+    let mut diagonal = vec![0.0; n];
+    matrix.write_diagonal(&mut diagonal).expect("diagonal");
+    let of_entries: Vec<f64> = entries.iter().step_by(n + 1).copied().collect();
+    assert!(difference(&diagonal, &of_entries) < 1e-13);
+    assert_relative_eq!(matrix.trace(), of_entries.iter().sum::<f64>(), max_relative = 1e-13);
+    assert_relative_eq!(matrix.frobenius_norm(), norm(&entries), max_relative = 1e-13);
+    entries
+}
+
+/// The blocks of a matrix that belong to the layers, everything else zero.
+fn layer_blocks(problem: &Supervised, matrix: &[f64]) -> Vec<f64> {
+    let layout = problem.model().layout();
+    let n = problem.model().n_params();
+    let inside = |i: usize, j: usize| layout.iter().any(|b| b.range().contains(&i) && b.range().contains(&j));
+    (0..n * n).map(|k| if inside(k % n, k / n) { matrix[k] } else { 0.0 }).collect()
+}
+
+#[test]
+fn entries_diagonals_and_blocks_equal_the_reference() {
+    for Fixture { name, problem, theta, reference } in fixtures() {
+        let n = theta.len();
+        for (key, forms) in [
+            ("ggn", [&Dense(GaussNewton) as &dyn Explicit, &Blocks(GaussNewton), &Diagonal(GaussNewton)]),
+            ("fisher", [&Dense(Fisher), &Blocks(Fisher), &Diagonal(Fisher)]),
+            ("empirical_fisher", [&Dense(EmpiricalFisher), &Blocks(EmpiricalFisher), &Diagonal(EmpiricalFisher)]),
+        ] {
+            if !reference.has(key) {
+                continue;
+            }
+            let exact = reference.vector(key);
+            let diagonal: Vec<f64> = (0..n * n).map(|k| if k % n == k / n { exact[k] } else { 0.0 }).collect();
+            assert_close(&format!("{key} dense"), &name, &entries(forms[0], &problem, &theta), &exact);
+            let blocks = layer_blocks(&problem, &exact);
+            assert_close(&format!("{key} blocks"), &name, &entries(forms[1], &problem, &theta), &blocks);
+            assert_close(&format!("{key} diagonal"), &name, &entries(forms[2], &problem, &theta), &diagonal);
+        }
+    }
+}
+
+#[test]
+fn kronecker_factors_equal_the_reference() {
+    for Fixture { name, problem, theta, reference } in fixtures() {
+        let at = problem.evaluate(&theta).expect("evaluation");
+        let factors = |kfac: Vec<Kronecker>| -> Vec<(Vec<f64>, Vec<f64>)> {
+            kfac.iter().map(|k| (k.a().to_vec(), k.g().to_vec())).collect()
+        };
+        if reference.has("kfac_A_expand") {
+            for (sharing, a, g) in
+                [(Sharing::Expand, "kfac_A_expand", "kfac_G_expand"), (Sharing::Reduce, "kfac_A_reduce", "kfac_G_reduce")]
+            {
+                let found = factors(Kfac { source: GaussNewton, sharing, ..Default::default() }.factors(&at).expect("factors"));
+                assert_close(a, &name, &found[0].0, &reference.vector(a));
+                assert_close(g, &name, &found[0].1, &reference.vector(g));
+            }
+            continue;
+        }
+        let exact = factors(Kfac { source: GaussNewton, ..Default::default() }.factors(&at).expect("factors"));
+        let empirical = factors(Kfac { source: EmpiricalFisher, ..Default::default() }.factors(&at).expect("factors"));
+        for (l, a) in reference.layers("kfac_A").iter().enumerate() {
+            assert_close("K-FAC A", &name, &exact[l].0, a);
+            assert_close("K-FAC G", &name, &exact[l].1, &reference.layers("kfac_G")[l]);
+            assert_close("K-FAC G empirical", &name, &empirical[l].1, &reference.layers("kfac_G_empirical")[l]);
+        }
+    }
+}
+
+#[test]
+fn eigenvalue_corrected_blocks_equal_the_reference() {
+    for Fixture { name, problem, theta, reference } in fixtures().into_iter().filter(|f| f.reference.has("ekfac_blocks")) {
+        let at = problem.evaluate(&theta).expect("evaluation");
+        let found = entries(&Ekfac { source: GaussNewton, ..Default::default() }, &problem, &theta);
+        let n = theta.len();
+        let (mut worst, mut largest) = (0.0f64, 0.0f64);
+        for (block, expected) in at.layout().iter().zip(reference.layers("ekfac_blocks")) {
+            let size = block.range().len();
+            for (k, e) in expected.iter().enumerate() {
+                let (i, j) = (block.offset + k % size, block.offset + k / size);
+                worst = worst.max((found[j * n + i] - e).abs());
+                largest = largest.max(e.abs());
+            }
+        }
+        println!("{name:24} EKFAC {:.1e}", worst / largest);
+        assert!(worst <= 1e-12 * largest, "{name}: {worst:e}");
+    }
+}
+
+#[test]
+fn eigenvalue_correction_keeps_the_trace_and_lowers_the_frobenius_error() {
+    for Fixture { name, problem, theta, .. } in fixtures() {
+        let exact = entries(&Blocks(GaussNewton), &problem, &theta);
+        for sharing in [Sharing::Expand, Sharing::Reduce] {
+            let kfac = entries(&Kfac { source: GaussNewton, sharing, ..Default::default() }, &problem, &theta);
+            let ekfac = entries(&Ekfac { source: GaussNewton, sharing }, &problem, &theta);
+            let trace = |m: &[f64]| m.iter().step_by(theta.len() + 1).sum::<f64>();
+            assert_relative_eq!(trace(&ekfac), trace(&exact), max_relative = 1e-12);
+            let error = |m: &[f64]| norm(&m.iter().zip(&exact).map(|(a, b)| a - b).collect::<Vec<f64>>());
+            println!("{name:24} {sharing:?}: K-FAC {:.3e}, EKFAC {:.3e}", error(&kfac), error(&ekfac));
+            assert!(error(&ekfac) <= error(&kfac) * (1.0 + 1e-12) + 1e-14);
+        }
+    }
+}
+
+/// A batch of standard normal numbers.
+fn normal(dim: usize, n: usize, seed: u64) -> Batch {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    Batch::new(dim, (0..dim * n).map(|_| random.sample(StandardNormal)).collect()).expect("batch")
+}
+
+#[test]
+fn kfac_is_exact_for_one_sample() {
+    for (k, activation) in [Activation::Tanh, Activation::Sigmoid, Activation::Relu, Activation::Gelu].into_iter().enumerate() {
+        let net = Network::perceptron(&[5, 4, 4, 3], activation).expect("network");
+        let theta = net.initialize(Initialization::Glorot, k as u64).expect("parameters");
+        let label = Batch::new(1, vec![2.0]).expect("label");
+        let problem = Supervised::new(net, SoftmaxCrossEntropy, normal(5, 1, 9), label).expect("problem");
+        for (kfac, blocks) in [
+            (entries(&Kfac::<GaussNewton>::default(), &problem, &theta), entries(&Blocks(GaussNewton), &problem, &theta)),
+            (entries(&Kfac::<EmpiricalFisher>::default(), &problem, &theta), entries(&Blocks(EmpiricalFisher), &problem, &theta)),
+        ] {
+            assert!(difference(&kfac, &blocks) <= 1e-12, "{activation:?}");
+        }
+    }
+}
+
+#[test]
+fn kfac_is_exact_for_deep_linear_networks_with_squared_error() {
+    let net = Network::perceptron(&[4, 3, 3, 2], Activation::Identity).expect("network");
+    let theta = net.initialize(Initialization::Orthogonal, 1).expect("parameters");
+    let problem = Supervised::new(net, SquaredError, normal(4, 6, 2), normal(2, 6, 3)).expect("problem");
+    let kfac = entries(&Kfac::<GaussNewton>::default(), &problem, &theta);
+    assert!(difference(&kfac, &entries(&Blocks(GaussNewton), &problem, &theta)) <= 1e-12);
+    let empirical = entries(&Kfac::<EmpiricalFisher>::default(), &problem, &theta);
+    assert!(difference(&empirical, &entries(&Blocks(EmpiricalFisher), &problem, &theta)) > 1e-3, "the empirical one is not exact");
+}
+
+#[test]
+fn reduced_kfac_is_exact_for_linear_layers_summed_over_positions() {
+    // Convolutions of width 1 are dense layers at six shared positions; the last layer sums over them.
+    let net = Network::image(3, 1, 6).expect("image");
+    let net = net.convolution(Convolution::line(2, 1), Activation::Identity).expect("convolution");
+    let net = net.dense(2, Activation::Identity).expect("dense");
+    let mut theta = net.initialize(Initialization::Glorot, 4).expect("parameters");
+    let layout = net.layout();
+    // Channel after channel: every position of a channel gets the same weight.
+    let dense = &layout[1];
+    for output in 0..2 {
+        for channel in 0..2 {
+            let weight = theta[dense.offset + channel * 6 * 2 + output];
+            (0..6).for_each(|s| theta[dense.offset + (channel * 6 + s) * 2 + output] = weight);
+        }
+    }
+    let problem = Supervised::new(net, SquaredError, normal(18, 5, 2), normal(2, 5, 3)).expect("problem");
+    let block = |matrix: &[f64]| -> Vec<f64> {
+        let (n, size) = (theta.len(), layout[0].range().len());
+        (0..size * size).map(|k| matrix[k / size * n + k % size]).collect()
+    };
+    let exact = block(&entries(&Blocks(GaussNewton), &problem, &theta));
+    let reduced = block(&entries(&Kfac { sharing: Sharing::Reduce, ..Kfac::<GaussNewton>::default() }, &problem, &theta));
+    let expanded = block(&entries(&Kfac::<GaussNewton>::default(), &problem, &theta));
+    assert!(difference(&reduced, &exact) <= 1e-12);
+    assert!(difference(&expanded, &exact) > 0.1, "expanding underestimates here");
+}
+
+#[test]
+fn damped_solves_and_log_determinants_of_every_form_hold_over_sixteen_decades() {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut worst = (0.0f64, String::new());
+    for Fixture { name, problem, theta, .. } in fixtures() {
+        let forms: [(&str, &dyn Explicit); 8] = [
+            ("dense", &Dense(GaussNewton)),
+            ("diagonal", &Diagonal(GaussNewton)),
+            ("blocks", &Blocks(GaussNewton)),
+            ("dense empirical", &Dense(EmpiricalFisher)),
+            ("K-FAC", &Kfac::<GaussNewton> { ..Default::default() }),
+            ("K-FAC reduce", &Kfac::<GaussNewton> { sharing: Sharing::Reduce, ..Default::default() }),
+            ("K-FAC inputs", &Kfac::<GaussNewton> { outputs: OutputFactor::Identity, ..Default::default() }),
+            ("EKFAC", &Ekfac::<GaussNewton> { ..Default::default() }),
+        ];
+        let at = problem.evaluate(&theta).expect("evaluation");
+        for (form, curvature) in forms {
+            let matrix = curvature.matrix(&at).expect("matrix");
+            let n = matrix.dim();
+            let mut eigen = SymmetricEigen::default();
+            eigen.factor(n, &dense(&*matrix)).expect("eigenvalues");
+            let largest = eigen.values()[n - 1];
+            // A right-hand side in the range of the matrix has a solution of moderate size. Another one has a solution of size
+            // ‖b‖/λ in the null space, and rounding that solution alone leaves a residual of ε ‖B‖ ‖b‖ / λ.
+            let y: Vec<f64> = (0..n).map(|_| random.sample(StandardNormal)).collect();
+            let mut inside = vec![0.0; n];
+            matrix.apply(&y, &mut inside).expect("product");
+            for decade in -8..=8 {
+                let damping = largest * 10f64.powi(decade);
+                let inverse = matrix.damped_inverse(damping).expect("inverse");
+                let solve = |b: &[f64]| {
+                    let (mut x, mut r) = (vec![0.0; n], vec![0.0; n]);
+                    inverse.apply(b, &mut x).expect("solve");
+                    matrix.apply(&x, &mut r).expect("product");
+                    (0..n).for_each(|i| r[i] += damping * x[i] - b[i]);
+                    (norm(&r), norm(&x))
+                };
+                let residual = solve(&inside).0 / norm(&inside);
+                if residual > worst.0 {
+                    worst = (residual, format!("{name}, {form}, 1e{decade}"));
+                }
+                let (r, x) = solve(&y);
+                let size = (largest + damping) * x + norm(&y);
+                assert!(r <= 1e-14 * size, "{name} {form} {decade}: backward error {:e}", r / size);
+                let expected: f64 = eigen.values().iter().map(|v| (v.max(0.0) + damping).ln()).sum();
+                let found = matrix.log_determinant(damping).expect("log-determinant");
+                assert!((found - expected).abs() <= 1e-6 * n as f64, "{name} {form} {decade}: {found} {expected}");
+            }
+        }
+    }
+    println!("worst residual of a damped solve {:.1e} ({})", worst.0, worst.1);
+    assert!(worst.0 <= 1e-10, "{worst:?}");
 }

@@ -1,0 +1,108 @@
+//! Cost of curvature products of networks, in gradients: `cargo bench --all-features --bench curvature [small|large] [threads]`.
+//!
+//! Batch 1000, tanh, f64, squared error. The gradient starts from nothing (forward, backward and weight sweeps); products,
+//! factors and diagonals have the forward and backward passes at the point.
+
+use curvkit::curvature::{EmpiricalFisher, Fisher, GaussNewton, Kfac, MonteCarloFisher, OuterProducts};
+use curvkit::loss::SquaredError;
+use curvkit::model::{Activation, Batch, Initialization, Network};
+use curvkit::problem::Supervised;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+use std::time::Instant;
+
+/// Median time of a call in milliseconds.
+fn time(mut f: impl FnMut()) -> f64 {
+    f();
+    let start = Instant::now();
+    f();
+    let once = start.elapsed().as_secs_f64();
+    let n = ((1.0 / once) as usize).clamp(5, 200);
+    let mut times: Vec<f64> = (0..n)
+        .map(|_| {
+            let start = Instant::now();
+            f();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    1e3 * times[n / 2]
+}
+
+/// Multiply-adds of one forward sweep, times two.
+fn flops(dims: &[usize], n: usize) -> f64 {
+    dims.windows(2).map(|w| 2.0 * (w[0] * w[1] * n) as f64).sum()
+}
+
+/// GFLOP/s of the machine's matrix product.
+fn peak() -> f64 {
+    let n = 1000;
+    let (a, b) = (Mat::from_fn(n, n, |i, j| (i + j) as f64), Mat::from_fn(n, n, |i, j| (i * j % 7) as f64));
+    let mut c = Mat::zeros(n, n);
+    let par = if rayon::current_num_threads() == 1 { Par::Seq } else { Par::rayon(0) };
+    let ms = time(|| matmul(c.as_mut(), Accum::Replace, a.as_ref(), b.as_ref(), 1.0, par));
+    2.0 * (n as f64).powi(3) / ms / 1e6
+}
+
+fn normal(dim: usize, n: usize, seed: u64) -> Batch {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    Batch::new(dim, (0..dim * n).map(|_| random.sample(StandardNormal)).collect()).expect("batch")
+}
+
+fn study(name: &str, dims: &[usize]) {
+    let n = 1000;
+    let net = Network::perceptron(dims, Activation::Tanh).expect("network");
+    let theta = net.initialize(Initialization::Glorot, 1).expect("parameters");
+    let (inputs, targets) = (normal(dims[0], n, 2), normal(dims[dims.len() - 1], n, 3));
+    let problem = Supervised::new(net, SquaredError, inputs, targets).expect("problem");
+    let mut v: Vec<f64> = theta.iter().map(|t| 1.0 - t).collect();
+    let mut out = vec![0.0; theta.len()];
+
+    let mut moved = theta.clone();
+    let gradient = time(|| {
+        moved[0] += 1e-9;
+        problem.evaluate(&moved).and_then(|at| at.gradient(&mut out)).expect("gradient");
+    });
+    let rate = 3.0 * flops(dims, n) / gradient / 1e6;
+    let peak = peak();
+    println!("{name}, {} parameters, {} threads", theta.len(), rayon::current_num_threads());
+    println!("  gradient {gradient:.2} ms, {rate:.0} GFLOP/s of {peak:.0} ({:.0} %)", 100.0 * rate / peak);
+    let at = problem.evaluate(&theta).expect("evaluation");
+    at.backward().expect("backward pass");
+    let mut report = |what: &str, bound: f64, f: &mut dyn FnMut(&mut [f64], &mut [f64])| {
+        let ms = time(|| f(&mut v, &mut out));
+        println!("  {what:24} {ms:8.2} ms = {:.2} gradients (aim {bound})", ms / gradient);
+    };
+    report("Hessian product", 2.1, &mut |v, out| at.hessian_product(v, out).expect("product"));
+    let products = |source: &dyn OuterProducts| source.products(at.clone()).expect("products");
+    for (what, bound, operator) in [
+        ("GGN product", 1.4, products(&GaussNewton)),
+        ("Fisher product", 1.4, products(&Fisher)),
+        ("Monte-Carlo Fisher", 0.8, products(&MonteCarloFisher::default())),
+        ("empirical Fisher", 0.8, products(&EmpiricalFisher)),
+    ] {
+        report(what, bound, &mut |v, out| operator.apply(v, out).expect("product"));
+    }
+    report("K-FAC factors, sampled", 0.8, &mut |_, _| {
+        Kfac::<MonteCarloFisher>::default().factors(&at).expect("factors");
+    });
+    report("K-FAC factors, empirical", 0.8, &mut |_, _| {
+        Kfac::<EmpiricalFisher>::default().factors(&at).expect("factors");
+    });
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let wants = |name: &str| !arguments.iter().any(|a| a == "small" || a == "large") || arguments.iter().any(|a| a == name);
+    let threads = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(1);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("one thread pool");
+    if wants("small") {
+        study("64-128-64-32-64-128-64", &[64, 128, 64, 32, 64, 128, 64]);
+    }
+    if wants("large") {
+        study("784-1000-500-250-30-250-500-1000-784", &[784, 1000, 500, 250, 30, 250, 500, 1000, 784]);
+    }
+}
