@@ -4,7 +4,6 @@
 #[path = "common/fixtures.rs"]
 mod fixtures;
 
-use fixtures::{Fixture, fixtures};
 use approx::assert_relative_eq;
 use curvkit::curvature::{Blocks, Dense, Diagonal, EmpiricalFisher, Explicit, Fisher, GaussNewton, MonteCarloFisher};
 use curvkit::curvature::{Ekfac, Kfac, OuterProducts, OutputFactor, Sharing};
@@ -15,6 +14,7 @@ use curvkit::linalg::vector::norm;
 use curvkit::loss::{SoftmaxCrossEntropy, SquaredError};
 use curvkit::model::{Activation, Batch, Convolution, Initialization, Model, Network};
 use curvkit::problem::{HessianProduct, Supervised};
+use fixtures::{Fixture, fixtures};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -255,7 +255,10 @@ fn kfac_is_exact_for_deep_linear_networks_with_squared_error() {
     let kfac = entries(&Kfac::<GaussNewton>::default(), &problem, &theta);
     assert!(difference(&kfac, &entries(&Blocks(GaussNewton), &problem, &theta)) <= 1e-12);
     let empirical = entries(&Kfac::<EmpiricalFisher>::default(), &problem, &theta);
-    assert!(difference(&empirical, &entries(&Blocks(EmpiricalFisher), &problem, &theta)) > 1e-3, "the empirical one is not exact");
+    assert!(
+        difference(&empirical, &entries(&Blocks(EmpiricalFisher), &problem, &theta)) > 1e-3,
+        "the empirical one is not exact"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Losses that are sums over outputs of functions of one output and one target.
 
-use super::{Loss, OutputDistribution, Outcome, check_targets};
+use super::{Loss, Outcome, OutputDistribution, check_targets};
 use crate::error::{Error, Result};
 use crate::model::Batch;
 use rand::RngCore;

@@ -2,7 +2,7 @@
 //!
 //! `∇ℓ = p − y`, `Λ = diag(p) − ppᵀ = SSᵀ` with `S = diag(√p) − p√pᵀ`.
 
-use super::{Loss, OutputDistribution, Outcome, check_targets};
+use super::{Loss, Outcome, OutputDistribution, check_targets};
 use crate::error::{Error, Result};
 use crate::model::Batch;
 use rand::{Rng, RngCore};

@@ -40,12 +40,7 @@ pub(super) enum Shape {
     /// A vector.
     Flat(usize),
     /// Channels × height × width; stored position after position if a layer wrote it, channel after channel if it is the input.
-    Image {
-        channels: usize,
-        height: usize,
-        width: usize,
-        by_position: bool,
-    },
+    Image { channels: usize, height: usize, width: usize, by_position: bool },
 }
 
 impl Shape {

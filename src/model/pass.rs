@@ -1,10 +1,10 @@
 //! A network at one point: the forward sweep, and Jacobian products on what it kept.
 
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use super::network::{Architecture, Stage};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use crate::linalg::vector::axpy;
 use faer::MatRef;
 use rand::{Rng, SeedableRng};

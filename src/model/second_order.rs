@@ -1,11 +1,11 @@
 //! Exact second-order products of a network: a forward and a backward sweep of directional derivatives
 //! (Pearlmutter 1994, the R-operator), six matrix products a layer on cached passes.
 
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use super::Turn;
 use super::pass::{Pass, Waiting, add_to_columns};
 use super::signals::Signals;
-use super::Turn;
 use crate::error::Result;
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use crate::linalg::vector::axpy;
 
 /// Directional derivatives of a forward sweep.

@@ -3,11 +3,11 @@
 //! With signals `g` and inputs `ā` of a layer, sample `i` has the gradient `Σₛ g_{i,s} ā_{i,s}ᵀ`; sums over samples are
 //! matrix products, so no per-sample gradient is formed unless it is asked for (Goodfellow 2015).
 
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use super::network::Stage;
 use super::pass::{Pass, add_to_columns};
 use super::{Backward, Layer, Turn, second_order};
 use crate::error::{Error, Result};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
 use crate::linalg::vector::dot;
 use std::sync::Arc;
 

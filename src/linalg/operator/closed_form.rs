@@ -102,7 +102,10 @@ impl DenseMatrix {
     fn cholesky(&self, damping: f64) -> Result<ShiftedCholesky> {
         let mut factor = ShiftedCholesky::default();
         factor.load(self)?;
-        let broken = |e: crate::linalg::factor::NotPositiveDefinite| Error::Factorization { what: "Cholesky factorization", pivot: e.pivot };
+        let broken = |e: crate::linalg::factor::NotPositiveDefinite| Error::Factorization {
+            what: "Cholesky factorization",
+            pivot: e.pivot,
+        };
         factor.factor(damping).map_err(broken)?;
         Ok(factor)
     }
