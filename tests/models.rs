@@ -456,7 +456,7 @@ fn bad_input_is_named() {
     let mut short = vec![0.0; 3];
     let v = vec![0.0; 26];
     assert!(at.forward().jacobian_product(&v, &mut short).is_err());
-    assert!(at.forward().jacobian_product(&short.clone(), &mut vec![0.0; 4]).is_err());
+    assert!(at.forward().jacobian_product(&short.clone(), &mut [0.0; 4]).is_err());
     assert!(at.forward().transposed_product(&short.clone(), &mut v.clone()).is_err());
     assert!(at.backward().expect("pass").sample_gradient(2, &mut v.clone()).is_err());
     assert!(Network::vector(0).is_err() && Network::image(1, 0, 3).is_err());

@@ -65,11 +65,7 @@ fn map(x: &mut [f64], f: impl Fn(f64) -> f64) {
 
 /// `x ← eˣ`, arguments limited to ±708.
 pub fn exp(x: &mut [f64]) {
-    map(
-        x,
-        #[inline(always)]
-        |x| exponential(x),
-    );
+    map(x, exponential);
 }
 
 /// `x ← tanh x = (e²ˣ − 1)/(e²ˣ + 1)`.
