@@ -4,6 +4,7 @@
 mod autodiff;
 #[cfg(feature = "autodiff")]
 mod autodiff_residuals;
+mod bounds;
 pub mod check;
 mod elements;
 #[cfg(feature = "expression")]
@@ -25,6 +26,7 @@ pub use autodiff::{AutoDiff, DualFunction, DualNum};
 pub use autodiff_residuals::{AutoResiduals, DualResiduals};
 #[cfg(feature = "autodiff")]
 pub use elements::{AutoElement, DualElement};
+pub use bounds::{ActiveBound, Bounds, Side};
 pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;

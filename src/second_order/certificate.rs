@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::linalg::factor::{ShiftedCholesky, SymmetricEigen};
 use crate::linalg::krylov::lanczos::{Leftmost, leftmost};
 use crate::linalg::vector::{dot, norm, scale};
+use crate::linalg::operator::{DenseMatrix, Masked};
 use crate::linalg::{Form, SymmetricOperator, operator};
+use crate::problem::ActiveBound;
 use std::cell::RefCell;
 
 /// Largest dimension whose spectrum is computed in full.
@@ -49,8 +51,10 @@ pub enum Depth {
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Certificate {
-    /// `‖g‖∞`.
+    /// `‖g‖∞`; within bounds that of the projected gradient.
     pub gradient_norm: f64,
+    /// Variables at their bounds, with multipliers; curvatures are those of the variables that no bound holds.
+    pub active: Vec<ActiveBound>,
     /// Smallest eigenvalue of the exact Hessian; an upper bound of it if `exact` is false.
     pub smallest_curvature: Option<f64>,
     /// Largest eigenvalue; a lower bound of it if `exact` is false.
@@ -68,6 +72,7 @@ impl Certificate {
     pub fn undetermined(gradient_norm: f64) -> Self {
         Self {
             gradient_norm,
+            active: Vec::new(),
             smallest_curvature: None,
             largest_curvature: None,
             condition_number: None,
@@ -100,6 +105,42 @@ impl Certifier {
             _ if operator.dim() <= EIGEN_LIMIT => self.decompose(operator, gradient_norm),
             _ => self.factorize(operator, gradient_norm, depth),
         }
+    }
+
+    /// The certificate of a point where some variables are held by their bounds: what the others can do.
+    ///
+    /// # Errors
+    /// As [`examine`](Self::examine).
+    pub fn examine_free(
+        &mut self,
+        operator: &dyn SymmetricOperator,
+        held: &[bool],
+        gradient_norm: f64,
+        depth: Depth,
+    ) -> Result<Certificate> {
+        let n = operator.dim();
+        let free: Vec<usize> = (0..n).filter(|&i| !held[i]).collect();
+        if free.len() == n {
+            return self.examine(operator, gradient_norm, depth);
+        }
+        if free.is_empty() {
+            // Nothing can move: the multipliers say it all.
+            return Ok(Certificate { verdict: PointKind::Minimum, exact: true, ..Certificate::undetermined(gradient_norm) });
+        }
+        let product_only = matches!(operator.form(), Form::Product);
+        if n > EIGEN_LIMIT && !product_only {
+            return self.examine(&Masked::new(operator, held, &vec![0.0; n])?, gradient_norm, depth);
+        }
+        let certificate = if product_only {
+            self.examine(&FreeBlock { operator, free: &free }, gradient_norm, depth)
+        } else {
+            let mut entries = vec![0.0; n * n];
+            operator::write_dense(operator, &mut entries)?;
+            let block = free.iter().flat_map(|&j| free.iter().map(move |&i| (i, j))).map(|(i, j)| entries[j * n + i]).collect();
+            self.examine(&DenseMatrix::new(free.len(), block)?, gradient_norm, depth)
+        }?;
+        self.direction = embed(&self.direction, &free, n);
+        Ok(certificate)
     }
 
     /// Unit vector along the most negative curvature found by the last examination.
@@ -212,6 +253,32 @@ impl SymmetricOperator for NegatedInverse<'_> {
     }
 }
 
+/// The block of a product-only operator between free variables.
+struct FreeBlock<'a> {
+    operator: &'a dyn SymmetricOperator,
+    free: &'a [usize],
+}
+
+impl SymmetricOperator for FreeBlock<'_> {
+    fn dim(&self) -> usize {
+        self.free.len()
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let n = self.operator.dim();
+        let mut product = vec![0.0; n];
+        self.operator.apply(&embed(v, self.free, n), &mut product)?;
+        out.iter_mut().zip(self.free).for_each(|(o, &i)| *o = product[i]);
+        Ok(())
+    }
+}
+
+/// A vector of the free variables among all `n`, zero elsewhere.
+fn embed(v: &[f64], free: &[usize], n: usize) -> Vec<f64> {
+    let mut whole = vec![0.0; n];
+    free.iter().zip(v).for_each(|(&i, v)| whole[i] = *v);
+    whole
+}
+
 /// The verdict on the extreme curvatures, with a tolerance relative to the larger one.
 fn classify(smallest: f64, largest: f64, gradient_norm: f64, exact: bool) -> Certificate {
     let zero = ZERO * smallest.abs().max(largest.abs());
@@ -224,6 +291,7 @@ fn classify(smallest: f64, largest: f64, gradient_norm: f64, exact: bool) -> Cer
     };
     Certificate {
         gradient_norm,
+        active: Vec::new(),
         smallest_curvature: Some(smallest),
         largest_curvature: Some(largest),
         condition_number: (verdict == PointKind::Minimum).then(|| largest / smallest),

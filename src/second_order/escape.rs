@@ -1,14 +1,16 @@
 //! Leaving a saddle along negative curvature.
 
+use super::bounded::place;
 use super::evaluation::Point;
 use crate::error::Result;
 use crate::linalg::Vector;
 use crate::linalg::vector::{add_scaled, all_finite, dot, norm};
-use crate::problem::{At, Objective};
+use crate::problem::{At, Bounds, Objective};
 
-/// A point with lower cost along `±direction` from a stationary point with curvature `leftmost < 0`.
+/// A point with lower cost along `±direction` from a stationary point with curvature `leftmost < 0`, bent at the bounds.
 pub(super) fn leave_saddle<O: Objective>(
     at: At<'_, O>,
+    bounds: Option<&Bounds>,
     here: &Point<O::Point>,
     direction: &[f64],
     leftmost: f64,
@@ -20,7 +22,13 @@ pub(super) fn leave_saddle<O: Objective>(
     while length > smallest {
         let enough = 1e-4 * 0.5 * leftmost.abs() * length * length;
         for sign in [descending, -descending] {
-            add_scaled(here.x.as_slice(), sign * length, direction, x.as_mut_slice());
+            match bounds {
+                None => add_scaled(here.x.as_slice(), sign * length, direction, x.as_mut_slice()),
+                Some(bounds) => {
+                    let p: Vec<f64> = direction.iter().map(|d| sign * length * d).collect();
+                    place(bounds, here.x.as_slice(), &p, x.as_mut_slice());
+                }
+            }
             let there = At { x: &x, ..at };
             let cost = there.cost()?;
             if here.cost - cost > enough && cost.is_finite() {

@@ -14,6 +14,7 @@
 //! Where a reduction drowns in the rounding of `f`, it is measured by the gradients at both ends,
 //! `−½ (g + g₊)ᵀp` (exact for quadratics; compare Conn, Gould & Toint 2000, §17.4.2).
 
+use super::bounded::{Face, Use, binding, propose};
 use super::certificate::{Certificate, Certifier, Depth, PointKind};
 use super::escape::leave_saddle;
 use super::evaluation::{Point, ROUNDING, Trials, start};
@@ -26,7 +27,7 @@ use crate::curvature::{Certified, Curvature};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{add_scaled, all_finite, norm, norm_inf};
-use crate::problem::{At, Objective};
+use crate::problem::{At, Bounds, Objective};
 use argmin::core::{KV, Problem, Solver};
 use std::time::Instant;
 
@@ -56,6 +57,7 @@ pub struct Minimizer<C, S, G> {
     pub certify: bool,
     /// Hand key-values to argmin's observers. On by default.
     pub report: bool,
+    bounds: Option<Bounds>,
     run: Run,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Scratch,
@@ -78,6 +80,8 @@ struct Run {
     certificate_seconds: f64,
     certificate: Option<Certificate>,
     escapes: u64,
+    /// Entries of the start that lay outside the bounds.
+    moved: Vec<usize>,
     stop: Option<Stop>,
 }
 
@@ -95,6 +99,7 @@ struct Scratch {
 struct Accepted {
     trials: u64,
     inner: u64,
+    used: Use,
     numbers: Option<Trial>,
 }
 
@@ -127,6 +132,7 @@ where
             escape_saddles: true,
             certify: true,
             report: true,
+            bounds: None,
             run: Run::default(),
             scratch: Scratch::default(),
         }
@@ -134,34 +140,60 @@ where
 
     /// The same method on another curvature.
     pub fn with_curvature<D>(self, curvature: D) -> Minimizer<D, S, G> {
-        Minimizer::new(curvature, self.subproblem, self.globalization).with_settings(
-            self.stopping,
-            self.escape_saddles,
-            self.certify,
-            self.report,
-        )
+        Minimizer {
+            stopping: self.stopping,
+            escape_saddles: self.escape_saddles,
+            certify: self.certify,
+            report: self.report,
+            bounds: self.bounds,
+            ..Minimizer::new(curvature, self.subproblem, self.globalization)
+        }
     }
 
-    fn with_settings(mut self, stopping: Stopping, escape_saddles: bool, certify: bool, report: bool) -> Self {
-        (self.stopping, self.escape_saddles, self.certify, self.report) = (stopping, escape_saddles, certify, report);
+    /// The same method within bounds: every point it evaluates is feasible, the gradient test looks at the projected
+    /// gradient, and the certificate at the variables that are not held by a bound. A start outside is moved to the nearest
+    /// feasible point ([`moved`](Self::moved)).
+    ///
+    /// Globalizations that look at slopes along the line (Wolfe conditions) are refused at the start of the run: steps bend
+    /// at the bounds.
+    ///
+    /// # Example
+    /// ```
+    /// use argmin::core::Executor;
+    /// use curvkit::problem::Bounds;
+    /// use curvkit::second_order::{methods, minimizer::State};
+    /// # let problem = curvkit::testbed::problem("rosenbrock", None)?;
+    /// let bounds = Bounds::new(vec![-2.0, -2.0], vec![0.5, 2.0])?;
+    /// let solver = methods::trust_region_exact().within(bounds);
+    /// let run = Executor::new(problem, solver)
+    ///     .configure(|state: State<Vec<f64>>| state.param(vec![-1.2, 1.0]))
+    ///     .run()?;
+    /// let x = run.state.best_param.unwrap_or_default();
+    /// assert_eq!(x[0], 0.5); // exactly on its bound
+    /// assert!((x[1] - 0.25).abs() < 1e-9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn within(mut self, bounds: Bounds) -> Self {
+        self.bounds = Some(bounds);
         self
     }
 
     /// The same method with another curvature to certify the answer and to find negative curvature with: what a
     /// quasi-Newton method needs to tell a minimum from a saddle.
     pub fn certified_by<H>(self, exact: H) -> Minimizer<Certified<C, H>, S, G> {
-        Minimizer::new(Certified { model: self.curvature, exact }, self.subproblem, self.globalization).with_settings(
-            self.stopping,
-            self.escape_saddles,
-            self.certify,
-            self.report,
-        )
+        Minimizer {
+            stopping: self.stopping,
+            escape_saddles: self.escape_saddles,
+            certify: self.certify,
+            report: self.report,
+            bounds: self.bounds,
+            ..Minimizer::new(Certified { model: self.curvature, exact }, self.subproblem, self.globalization)
+        }
     }
 
     /// The same method without what a bare benchmark does not need: key-values, certificate, escape from saddles.
     pub fn bare(self) -> Self {
-        let stopping = self.stopping.clone();
-        self.with_settings(stopping, false, false, false)
+        Self { escape_saddles: false, certify: false, report: false, ..self }
     }
 }
 
@@ -196,9 +228,24 @@ impl<C, S, G> Minimizer<C, S, G> {
         self.run.escapes
     }
 
-    /// `‖g‖∞` at the current point.
+    /// `‖g‖∞` at the current point; within bounds that of the projected gradient.
     pub fn gradient_norm(&self) -> f64 {
         self.run.gradient_norm
+    }
+
+    /// The bounds, if there are any.
+    pub fn bounds(&self) -> Option<&Bounds> {
+        self.bounds.as_ref()
+    }
+
+    /// Entries of the start that lay outside the bounds and were moved to the nearest one.
+    pub fn moved(&self) -> &[usize] {
+        &self.run.moved
+    }
+
+    /// The size of the gradient that counts: without what a bound holds back.
+    fn measure(&self, x: &[f64], gradient: &[f64]) -> f64 {
+        self.bounds.as_ref().map_or_else(|| norm_inf(gradient), |bounds| bounds.projected_gradient_norm(x, gradient))
     }
 }
 
@@ -218,7 +265,7 @@ where
         let outcome = self.search_with(problem, here, spare, &mut trials, &mut done);
         self.run.counts.add_evaluations(trials.costs, trials.gradients);
         if done.trials > 0 {
-            self.run.counts.add_inner(self.subproblem.factorizations(), done.inner);
+            self.run.counts.add_inner(self.subproblem.factorizations() + done.used.factorizations, done.inner);
         }
         Ok(match outcome? {
             Err(stop) => Outcome::Stayed(stop),
@@ -242,22 +289,27 @@ where
         let at = At { problem, x: &here.x, rows: None, counts: &self.run.counts };
         let operator = self.curvature.at(at)?;
         let (x, g) = (here.x.as_slice(), here.gradient.as_slice());
-        let model = Model { value: here.cost, x, gradient: g, curvature: &*operator };
-        self.subproblem.prepare(&model)?;
-        let scaled_norm = self.subproblem.scaled_norm(x);
+        let whole = Model { value: here.cost, x, gradient: g, curvature: &*operator };
+        let face = self.bounds.as_ref().map(|bounds| Face::new(bounds, &whole)).transpose()?;
+        let on_face = face.as_ref().map(Face::model);
+        let model = on_face.as_ref().unwrap_or(&whole);
+        self.subproblem.prepare(model)?;
+        let scaled_norm = match &face {
+            None => self.subproblem.scaled_norm(x),
+            Some(face) => self.subproblem.scaled_norm(&face.free_point()),
+        };
         trials.x_norm = scaled_norm.unwrap_or(trials.x_norm);
         let mut size = match self.run.size {
             Some(size) => size,
-            None => self.globalization.first_size(&start(&model, norm(x), scaled_norm)?),
+            None => self.globalization.first_size(&start(model, norm(x), scaled_norm)?),
         };
         let p = &mut self.scratch.p;
         p.resize(x.len(), 0.0);
         loop {
-            let step = self.subproblem.step(&model, size, p)?;
+            let mut trial = spare.take().unwrap_or_else(|| here.x.clone());
+            let step = propose(&mut self.subproblem, model, face.as_ref(), &mut done.used, size, p, trial.as_mut_slice())?;
             done.trials += 1;
             done.inner += step.inner;
-            let mut trial = spare.take().unwrap_or_else(|| here.x.clone());
-            add_scaled(x, 1.0, p, trial.as_mut_slice());
             if let Some(stop) = overtime(&self.stopping, self.scratch.started) {
                 return Ok(Err(stop));
             }
@@ -271,8 +323,7 @@ where
             if let Verdict::Accept { size: chosen, next } = verdict {
                 if chosen != size {
                     // The search returns to an earlier trial: made again, since that is rare and storing each is not.
-                    let step = self.subproblem.step(&model, chosen, p)?;
-                    add_scaled(x, 1.0, p, trial.as_mut_slice());
+                    let step = propose(&mut self.subproblem, model, face.as_ref(), &mut done.used, chosen, p, trial.as_mut_slice())?;
                     tried = trials.evaluate(At { x: &trial, ..at }, p, chosen, &step)?;
                 }
                 let gradient = match tried.gradient.take() {
@@ -312,10 +363,15 @@ where
         let at = At { problem, x: &here.x, rows: None, counts: &self.run.certificate_counts };
         let depth = if self.certify { Depth::Full } else { Depth::Sign };
         let certifier = self.scratch.certifier.get_or_insert_with(Box::default);
-        let examined = match self.curvature.exact(at) {
-            None => Certificate::undetermined(self.run.gradient_norm),
-            Some(operator) => certifier.examine(&*operator?, self.run.gradient_norm, depth)?,
+        let (x, g) = (here.x.as_slice(), here.gradient.as_slice());
+        let mut examined = match (self.curvature.exact(at), &self.bounds) {
+            (None, _) => Certificate::undetermined(self.run.gradient_norm),
+            (Some(operator), None) => certifier.examine(&*operator?, self.run.gradient_norm, depth)?,
+            (Some(operator), Some(bounds)) => {
+                certifier.examine_free(&*operator?, &binding(bounds, x, g), self.run.gradient_norm, depth)?
+            }
         };
+        examined.active = self.bounds.as_ref().map_or(Vec::new(), |bounds| bounds.active(x, g));
         counts::add(&self.run.certificate_counts.factorization, certifier.factorizations());
         self.run.certificate_seconds += began.elapsed().as_secs_f64();
         let saddle = examined.verdict == PointKind::Saddle;
@@ -324,7 +380,7 @@ where
             return Ok(None);
         }
         let at = At { counts: &self.run.counts, ..at };
-        let better = leave_saddle(at, here, certifier.direction(), certifier.leftmost())?;
+        let better = leave_saddle(at, self.bounds.as_ref(), here, certifier.direction(), certifier.leftmost())?;
         if better.is_some() {
             self.run.escapes += 1;
             self.run.certificate = None;
@@ -351,7 +407,7 @@ where
         change.resize(there.x.as_slice().len(), 0.0);
         add_scaled(there.gradient.as_slice(), -1.0, here.gradient.as_slice(), change);
         self.curvature.accepted(&self.scratch.p, change);
-        self.run.gradient_norm = norm_inf(there.gradient.as_slice());
+        self.run.gradient_norm = self.measure(there.x.as_slice(), there.gradient.as_slice());
         self.run.change = Some(here.cost - there.cost);
         if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, self.run.change, there.cost) {
             return self.stationary(problem, here, Some(there), accepted);
@@ -382,7 +438,7 @@ where
         match self.examine(problem, there.as_ref().unwrap_or(here)) {
             Ok(None) => Ok((there, accepted, Some(stop))),
             Ok(Some(better)) => {
-                self.run.gradient_norm = norm_inf(better.gradient.as_slice());
+                self.run.gradient_norm = self.measure(better.x.as_slice(), better.gradient.as_slice());
                 self.run.change = None;
                 Ok((Some(better), accepted, None))
             }
@@ -392,6 +448,23 @@ where
                 Ok((there, accepted, Some(stop)))
             }
         }
+    }
+}
+
+impl<C, S: Subproblem, G: Globalization<S::Region>> Minimizer<C, S, G> {
+    /// Moves the start into the bounds.
+    fn enter<P: Vector>(&mut self, state: &mut State<P>) -> Result<()> {
+        let Some(bounds) = &self.bounds else { return Ok(()) };
+        if self.globalization.needs_trial_slope() {
+            return Err(Error::Unsupported {
+                what: "a run within bounds",
+                requirement: "a globalization that does not look at slopes along a line (Armijo, a trust region, …)",
+            });
+        }
+        if let Some(x) = &mut state.param {
+            self.run.moved = bounds.project(x.as_mut_slice())?;
+        }
+        Ok(())
     }
 }
 
@@ -435,8 +508,9 @@ where
         self.run = Run::default();
         self.subproblem.begin();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
+        self.enter(&mut state)?;
         let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
-        self.run.gradient_norm = norm_inf(point.gradient.as_slice());
+        self.run.gradient_norm = self.measure(point.x.as_slice(), point.gradient.as_slice());
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
         if wants_first_counts(&state, point.cost) {
             drain(&self.run.total(), problem);

@@ -3,6 +3,7 @@
 //! A [`Subproblem`](subproblem::Subproblem) proposes a step of the quadratic model for one scalar `size`; a
 //! [`Globalization`](globalization::Globalization) sees numbers only and accepts, asks for another size, or stops.
 
+mod bounded;
 pub mod certificate;
 mod escape;
 mod evaluation;
@@ -16,7 +17,25 @@ pub mod subproblem;
 
 /// What the scalar `size` means to a subproblem: a marker that makes senseless pairings fail to compile.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a region: use `Line`, `Ball`, `Damping` or `Cubic`")]
-pub trait Region {}
+pub trait Region {
+    /// The size left to the other variables once some have moved by a step of this length.
+    fn remaining(size: f64, length: f64) -> f64 {
+        let _ = length;
+        size
+    }
+
+    /// What [`Step::slope`](subproblem::Step::slope) says of a step with `gᵀp = slope` that bounds have shortened.
+    fn slope(slope: f64, predicted: f64, size: f64) -> f64 {
+        let _ = (predicted, size);
+        slope
+    }
+
+    /// What the region adds to the model for a step of this length.
+    fn penalty(size: f64, length: f64) -> f64 {
+        let _ = (size, length);
+        0.0
+    }
+}
 
 /// `size` is a step length `α` along one direction: `p = α d`.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +50,28 @@ pub enum Damping {}
 #[derive(Debug, Clone, Copy)]
 pub enum Cubic {}
 
-impl Region for Line {}
-impl Region for Ball {}
+impl Region for Line {
+    fn slope(slope: f64, _: f64, size: f64) -> f64 {
+        slope / size
+    }
+}
+
+impl Region for Ball {
+    fn remaining(size: f64, length: f64) -> f64 {
+        let part = (length / size).min(1.0);
+        size * ((1.0 - part) * (1.0 + part)).sqrt()
+    }
+
+    /// That of an interior step: the radius was not in the way.
+    fn slope(_: f64, predicted: f64, _: f64) -> f64 {
+        -2.0 * predicted
+    }
+}
+
 impl Region for Damping {}
-impl Region for Cubic {}
+
+impl Region for Cubic {
+    fn penalty(size: f64, length: f64) -> f64 {
+        length * length * length / (3.0 * size)
+    }
+}

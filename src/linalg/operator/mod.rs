@@ -9,6 +9,7 @@ mod dense;
 mod diagonal;
 mod gram;
 mod kronecker;
+mod masked;
 mod sparse;
 
 use crate::error::{Error, Result};
@@ -20,6 +21,7 @@ pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
 pub use gram::Gram;
 pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
+pub use masked::Masked;
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 
 /// A boxed operator that may borrow the curvature, the problem and the point it was made from.
