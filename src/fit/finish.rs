@@ -14,7 +14,7 @@ use crate::linalg::SymmetricOperator;
 use crate::linalg::factor::{ShiftedCholesky, SymmetricEigen};
 use crate::linalg::operator::{DenseMatrix, Gram, write_dense};
 use crate::linalg::vector::{dot, dot_compensated, norm};
-use crate::problem::{LeastSquares, Linearize, ResidualHessian};
+use crate::problem::{Bounds, LeastSquares, Linearize, ResidualHessian};
 
 /// Reduction of the squared decrement for which the last Hessian is kept.
 const KEPT: f64 = 1e-4;
@@ -155,6 +155,19 @@ impl Finish {
     /// # Errors
     /// Whatever the residuals report at `start`. Where they fail later, the last good point is the answer.
     pub fn run<R: ResidualHessian + 'static>(&self, problem: &LeastSquares<R>, start: &[f64]) -> Result<(Vec<f64>, Finished)> {
+        self.run_within(problem, start, None)
+    }
+
+    /// The same for parameters strictly inside bounds: the phase ends before a step that would leave them.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_within<R: ResidualHessian + 'static>(
+        &self,
+        problem: &LeastSquares<R>,
+        start: &[f64],
+        bounds: Option<&Bounds>,
+    ) -> Result<(Vec<f64>, Finished)> {
         let mut x = start.to_vec();
         let mut curved = Curved::at(problem, &x)?;
         let mut newton = curved.step(problem, &x)?;
@@ -168,6 +181,11 @@ impl Finish {
                 break;
             }
             let next: Vec<f64> = x.iter().zip(&here.p).map(|(x, p)| x + p).collect();
+            if bounds.is_some_and(|bounds| !bounds.contains(&next)) {
+                // A minimum on its bound without a multiplier: the last digits may point outside.
+                converged = here.at_floor(&x);
+                break;
+            }
             let Ok(mut onward) = curved.step(problem, &next) else { break };
             // The factor is kept while it serves: near the answer the Hessian changes less than the step.
             let pays = |onward: &Option<NewtonStep>, part: f64| onward.as_ref().is_some_and(|o| o.square < part * here.square);

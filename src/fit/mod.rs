@@ -3,6 +3,7 @@
 //! Levenberg–Marquardt brings the parameters near, exact-Newton steps give them the digits that the data allow
 //! ([`finish`]), and [`Statistics`] says how well each is determined.
 
+mod constraints;
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
@@ -14,7 +15,7 @@ mod statistics;
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::dot;
-use crate::problem::{LeastSquares, ResidualHessian};
+use crate::problem::{ActiveBound, Bounds, LeastSquares, ResidualHessian};
 use crate::second_order::methods;
 use crate::second_order::minimizer::{Minimizer, State};
 use crate::second_order::stopping::Stopping;
@@ -23,6 +24,7 @@ use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, Solver};
 use std::sync::{Arc, Mutex};
 
+pub use constraints::{Constraints, Role};
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
@@ -74,13 +76,22 @@ pub struct FitOptions {
     pub ftol: f64,
     /// The second phase.
     pub finish: Finish,
+    /// Bounds on the parameters, fixed and tied ones. None by default.
+    pub constraints: Constraints,
     /// Keep the cost of every step ([`Fit::trace`]). Off by default.
     pub trace: bool,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { method: Method::default(), max_iterations: 1000, ftol: 1e-9, finish: Finish::default(), trace: false }
+        Self {
+            method: Method::default(),
+            max_iterations: 1000,
+            ftol: 1e-9,
+            finish: Finish::default(),
+            constraints: Constraints::default(),
+            trace: false,
+        }
     }
 }
 
@@ -119,6 +130,12 @@ pub struct Fit {
     pub stop: Stop,
     /// How well the parameters are determined.
     pub statistics: Statistics,
+    /// What each parameter is: estimated freely, fixed, tied, or at a bound.
+    pub roles: Vec<Role>,
+    /// Parameters at their bounds, with multipliers.
+    pub active: Vec<ActiveBound>,
+    /// Parameters whose start lay outside its bounds and was moved to the nearest one.
+    pub moved: Vec<usize>,
 }
 
 #[cfg(feature = "serde")]
@@ -195,33 +212,77 @@ impl Observe<State<Vec<f64>>> for Recorder {
 /// ```
 pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64], options: &FitOptions) -> Result<Fit> {
     options.validate()?;
-    let mut first = match options.method {
-        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt_geodesic(), options)?,
-        Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), options)?,
-        Method::GaussNewton => approach(problem, start, methods::gauss_newton(), options)?,
-    };
-    let (mut x, mut finished) = options.finish.run(problem, &first.x)?;
-    if !finished.converged && options.finish.max_steps > 0 {
-        // Gauss–Newton stalled too far out: the exact Hessian, globalized, has another idea of the valley.
-        let second = approach(problem, &x, methods::newton(), options)?;
-        (first.iterations, first.counts) = (first.iterations + second.iterations, first.counts.plus(&second.counts));
-        first.trace.extend(second.trace.into_iter().skip(1));
-        (x, finished) = options.finish.run(problem, &second.x)?;
+    if !options.constraints.is_none() {
+        return constraints::fit_constrained(problem, start, options);
     }
+    let Solved { x, first, finished } = solve(problem, start, None, options)?;
     let statistics = Statistics::at(problem, &x)?;
+    assemble(problem, x, first, finished, statistics)
+}
+
+/// A fit without roles but free ones.
+fn assemble<R: ResidualHessian + 'static>(
+    problem: &LeastSquares<R>,
+    x: Vec<f64>,
+    first: Phase,
+    finish: Finished,
+    statistics: Statistics,
+) -> Result<Fit> {
     let residuals = problem.residuals_at(&x)?;
-    let cost = 0.5 * dot(&residuals, &residuals);
     Ok(Fit {
+        roles: vec![Role::Free; x.len()],
         parameters: x,
-        cost,
+        cost: 0.5 * dot(&residuals, &residuals),
         residuals,
-        finish: finished,
+        finish,
         iterations: first.iterations,
         counts: first.counts,
         trace: first.trace,
         stop: first.stop,
         statistics,
+        active: Vec::new(),
+        moved: Vec::new(),
     })
+}
+
+/// Both phases of a fit.
+struct Solved {
+    x: Vec<f64>,
+    first: Phase,
+    finished: Finished,
+}
+
+/// Times that Newton with a line search is asked where the finish fails; only bounds need more than one.
+const SECOND_TRIES: usize = 4;
+
+/// Both phases, from a start that is feasible.
+fn solve<R: ResidualHessian + 'static>(
+    problem: &LeastSquares<R>,
+    start: &[f64],
+    bounds: Option<&Bounds>,
+    options: &FitOptions,
+) -> Result<Solved> {
+    let mut first = match options.method {
+        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt_geodesic(), bounds, options)?,
+        Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), bounds, options)?,
+        Method::GaussNewton => approach(problem, start, methods::gauss_newton(), bounds, options)?,
+    };
+    let finish = |x: &[f64]| match bounds {
+        None => options.finish.run(problem, x),
+        Some(bounds) => constraints::finish_on_face(problem, x, bounds, &options.finish),
+    };
+    let (mut x, mut finished) = finish(&first.x)?;
+    for _ in 0..if bounds.is_some() { SECOND_TRIES } else { 1 } {
+        if finished.converged || options.finish.max_steps == 0 {
+            break;
+        }
+        // Gauss–Newton stalled too far out: the exact Hessian, globalized, has another idea of the valley.
+        let second = approach(problem, &x, methods::newton(), bounds, options)?;
+        (first.iterations, first.counts) = (first.iterations + second.iterations, first.counts.plus(&second.counts));
+        first.trace.extend(second.trace.into_iter().skip(1));
+        (x, finished) = finish(&second.x)?;
+    }
+    Ok(Solved { x, first, finished })
 }
 
 /// Runs one of the named methods until the cost settles.
@@ -229,6 +290,7 @@ fn approach<R, C, S, G>(
     problem: &LeastSquares<R>,
     start: &[f64],
     solver: Minimizer<C, S, G>,
+    bounds: Option<&Bounds>,
     options: &FitOptions,
 ) -> Result<Phase>
 where
@@ -237,7 +299,10 @@ where
     G: Globalization<S::Region>,
     Minimizer<C, S, G>: Solver<LeastSquares<R>, State<Vec<f64>>>,
 {
-    let mut solver = solver.bare();
+    let mut solver = match bounds {
+        None => solver.bare(),
+        Some(bounds) => solver.bare().within(bounds.clone()),
+    };
     // Gradients have the units of the parameters: the tests that end a fit must not depend on them.
     solver.stopping = Stopping { gtol_abs: 0.0, gtol_rel: 0.0, ftol: options.ftol, ..Stopping::default() };
     let costs = Arc::default();

@@ -8,7 +8,7 @@
 
 use super::{Fit, FitOptions, fit};
 use crate::error::{Error, Result};
-use crate::problem::{LeastSquares, ResidualHessian};
+use crate::problem::{Bounds, LeastSquares, ResidualHessian};
 use rand::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -25,7 +25,8 @@ pub struct MultiStart {
     /// Starts, the given one included. Default 50.
     pub starts: usize,
     /// Each parameter is multiplied by a factor between `1/spread` and `spread`, evenly in its logarithm; a parameter that
-    /// starts at zero lies evenly between `−1` and `1`. Default 10.
+    /// starts at zero lies evenly between `−1` and `1`. One with a lower and an upper bound lies evenly between these. Starts
+    /// outside a bound are moved onto it. Default 10.
     pub spread: f64,
     /// A box instead, lower and upper ends: starts lie evenly in it.
     pub region: Option<(Vec<f64>, Vec<f64>)>,
@@ -87,20 +88,24 @@ impl MultiStart {
     }
 
     /// All starts, the given one first.
-    fn points(&self, start: &[f64]) -> Vec<Vec<f64>> {
+    fn points(&self, start: &[f64], bounds: Option<&Bounds>) -> Vec<Vec<f64>> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let others = self.starts - 1;
         let mut points = vec![start.to_vec(); self.starts];
         for j in 0..start.len() {
+            let ends = |b: &Bounds| Some((*b.lower().get(j)?, *b.upper().get(j)?));
+            let ends = bounds.and_then(ends).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
             let mut strata: Vec<usize> = (0..others).collect();
             strata.shuffle(&mut rng);
             for (point, stratum) in points[1..].iter_mut().zip(strata) {
                 let u = (stratum as f64 + rng.random::<f64>()) / others as f64;
-                point[j] = match &self.region {
+                let drawn = match &self.region {
                     Some((lower, upper)) => lower[j] + u * (upper[j] - lower[j]),
+                    None if ends.0.is_finite() && ends.1.is_finite() => ends.0 + u * (ends.1 - ends.0),
                     None if start[j] == 0.0 => 2.0 * u - 1.0,
                     None => start[j] * self.spread.powf(2.0 * u - 1.0),
                 };
+                point[j] = drawn.max(ends.0).min(ends.1);
             }
         }
         points
@@ -118,7 +123,8 @@ impl MultiStart {
     ) -> Result<MultiFit> {
         self.validate(start.len())?;
         options.validate()?;
-        let fits: Vec<Result<Fit>> = self.points(start).par_iter().map(|x| fit(&problem.clone(), x, options)).collect();
+        let bounds = options.constraints.bounds.as_ref();
+        let fits: Vec<Result<Fit>> = self.points(start, bounds).par_iter().map(|x| fit(&problem.clone(), x, options)).collect();
         let mut minima: Vec<Minimum> = Vec::new();
         for found in fits.iter().flatten().filter(|found| found.converged()) {
             match minima.iter_mut().find(|known| known.is(found)) {
@@ -201,12 +207,24 @@ mod tests {
     #[test]
     fn starts_fill_every_stratum_once_and_keep_their_signs() {
         let search = MultiStart { starts: 11, ..MultiStart::default() };
-        let points = search.points(&[-2.0, 0.0]);
+        let points = search.points(&[-2.0, 0.0], None);
         assert_eq!(points[0], [-2.0, 0.0]);
         let mut strata: Vec<usize> = points[1..].iter().map(|p| (5.0 * ((p[0] / -2.0).log10() + 1.0)) as usize).collect();
         strata.sort_unstable();
         assert_eq!(strata, (0..10).collect::<Vec<_>>());
         assert!(points.iter().all(|p| p[0] < 0.0 && p[1].abs() <= 1.0));
+    }
+
+    #[test]
+    fn starts_lie_within_bounds_and_fill_a_box() {
+        let search = MultiStart { starts: 11, ..MultiStart::default() };
+        let bounds = Bounds::new(vec![1.0, 0.5], vec![3.0, f64::INFINITY]).unwrap();
+        let points = search.points(&[2.0, 1.0], Some(&bounds));
+        assert!(points.iter().all(|p| bounds.contains(p)));
+        let mut strata: Vec<usize> = points[1..].iter().map(|p| (5.0 * (p[0] - 1.0)) as usize).collect();
+        strata.sort_unstable();
+        assert_eq!(strata, (0..10).collect::<Vec<_>>());
+        assert!(points[1..].iter().any(|p| p[1] == 0.5) && points[1..].iter().any(|p| p[1] > 1.0));
     }
 
     #[test]

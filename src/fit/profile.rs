@@ -7,9 +7,9 @@
 //! # Reference
 //! Bates & Watts (1988), *Nonlinear Regression Analysis and Its Applications*, §6.1.2.
 
-use super::{Fit, FitOptions, Interval, fit};
+use super::{Constraints, Fit, FitOptions, Interval, Statistics, fit};
 use crate::error::Result;
-use crate::problem::{LeastSquares, ResidualHessian, Residuals};
+use crate::problem::{Bounds, LeastSquares, ResidualHessian, Tie, Tied, Ties};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -26,63 +26,24 @@ const BETTER: f64 = 1e-8;
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Profiles {
-    /// One for each parameter; an open side is infinite. NaN for a parameter that the data do not determine.
+    /// One for each parameter; an open side is infinite, and a side that meets a bound first ends there. NaN for a parameter
+    /// that the data do not determine, for a fixed one, and for one tied other than by `offset + factor · parameter`.
     pub intervals: Vec<Interval>,
     /// Parameters of a lower sum of squares, if the search came upon one: the fit is only a local minimum.
     pub better: Option<Vec<f64>>,
 }
 
-/// The residuals with one parameter held.
-struct Held<R> {
+/// What every side starts from: the answer in the free parameters, none of which is held by a bound.
+struct Answer<R> {
     residuals: Arc<R>,
-    index: usize,
-    value: f64,
-}
-
-impl<R: Residuals> Held<R> {
-    /// All parameters from the free ones.
-    fn whole(&self, free: &[f64]) -> Vec<f64> {
-        let mut x = free.to_vec();
-        x.insert(self.index.min(free.len()), self.value);
-        x
-    }
-}
-
-impl<R: Residuals> Residuals for Held<R> {
-    fn n(&self) -> usize {
-        self.residuals.n() - 1
-    }
-    fn m(&self) -> usize {
-        self.residuals.m()
-    }
-    fn residuals(&self, x: &[f64], out: &mut [f64]) -> Result<()> {
-        self.residuals.residuals(&self.whole(x), out)
-    }
-    fn jacobian(&self, x: &[f64], out: &mut [f64]) -> Result<()> {
-        let m = self.m();
-        let mut all = vec![0.0; m * (x.len() + 1)];
-        self.residuals.jacobian(&self.whole(x), &mut all)?;
-        all.drain(self.index * m..(self.index + 1) * m);
-        out.copy_from_slice(&all);
-        Ok(())
-    }
-}
-
-impl<R: ResidualHessian> ResidualHessian for Held<R> {
-    fn weighted_hessian(&self, x: &[f64], weights: &[f64], out: &mut [f64]) -> Result<()> {
-        let n = x.len() + 1;
-        let mut all = vec![0.0; n * n];
-        self.residuals.weighted_hessian(&self.whole(x), weights, &mut all)?;
-        let free = (0..n * n).filter(|k| k % n != self.index && k / n != self.index);
-        out.iter_mut().zip(free).for_each(|(o, k)| *o = all[k]);
-        Ok(())
-    }
+    parameters: Vec<f64>,
+    statistics: Statistics,
+    bounds: Bounds,
 }
 
 /// One side of one parameter's profile, from the answer outwards.
 struct Side<'a, R> {
-    residuals: &'a Arc<R>,
-    fit: &'a Fit,
+    answer: &'a Answer<R>,
     index: usize,
     sign: f64,
     options: &'a FitOptions,
@@ -129,17 +90,36 @@ pub fn profile_intervals<R: ResidualHessian + 'static>(
 ) -> Result<Profiles> {
     options.validate()?;
     let t = fit.statistics.quantile(level)?;
-    let residuals = problem.shared_residuals();
+    let ties = options.constraints.ties_of(fit.parameters.len());
+    let residuals = Arc::new(Tied::new(problem.shared_residuals(), ties.clone())?);
+    let parameters = ties.restrict(&fit.parameters);
+    let s = Statistics::at(&LeastSquares::new(residuals.clone()), &parameters)?;
+    let statistics = s.with_deviation(fit.statistics.residual_standard_deviation);
+    let answer = Answer { residuals, parameters, statistics, bounds: options.constraints.free_bounds(&ties)? };
     let end = |index: usize, sign: f64| {
-        let free: Vec<f64> = others(&fit.parameters, index);
-        let mut side = Side { residuals: &residuals, fit, index, sign, options, last: (0.0, free), better: None };
-        let end = fit.parameters[index] + sign * side.reach(t) * fit.statistics.standard_errors[index];
-        (end, side.better)
+        let free: Vec<f64> = others(&answer.parameters, index);
+        let mut side = Side { answer: &answer, index, sign, options, last: (0.0, free), better: None };
+        (side.end(t), side.better)
     };
-    let both: Vec<_> = (0..fit.parameters.len()).into_par_iter().map(|j| (end(j, -1.0), end(j, 1.0))).collect();
-    let intervals = both.iter().map(|((lower, _), (upper, _))| Interval { lower: *lower, upper: *upper }).collect();
+    let both: Vec<_> = (0..answer.parameters.len()).into_par_iter().map(|j| (end(j, -1.0), end(j, 1.0))).collect();
+    let free: Vec<Interval> = both.iter().map(|((lower, _), (upper, _))| Interval { lower: *lower, upper: *upper }).collect();
     let better = both.into_iter().flat_map(|(a, b)| [a.1, b.1]).flatten().next();
-    Ok(Profiles { intervals, better })
+    let better = better.map(|z| ties.expand(&z)).transpose()?;
+    Ok(Profiles { intervals: of_all(&ties, &free), better })
+}
+
+/// Intervals of all parameters from those of the free ones.
+fn of_all(ties: &Ties, free: &[Interval]) -> Vec<Interval> {
+    let of = |j: usize| ties.free().iter().position(|f| *f == j).map(|k| free[k]);
+    let undetermined = Interval { lower: f64::NAN, upper: f64::NAN };
+    let interval = |(i, rule): (usize, &Tie)| match rule {
+        Tie::Affine { offset, terms } if terms.len() == 1 => of(terms[0].0).map(|z| {
+            let ends = [offset + terms[0].1 * z.lower, offset + terms[0].1 * z.upper];
+            Interval { lower: ends[0].min(ends[1]), upper: ends[0].max(ends[1]) }
+        }),
+        _ => of(i),
+    };
+    ties.rules().iter().enumerate().map(|(i, rule)| interval((i, rule)).unwrap_or(undetermined)).collect()
 }
 
 /// All entries but one.
@@ -148,18 +128,31 @@ fn others(x: &[f64], index: usize) -> Vec<f64> {
 }
 
 impl<R: ResidualHessian + 'static> Side<'_, R> {
-    /// The distance, in standard errors, at which `τ = t`; infinite if there is none.
-    fn reach(&mut self, t: f64) -> f64 {
-        let se = self.fit.statistics.standard_errors[self.index];
+    /// The value at which `τ = t`, or the bound that comes before it; infinite if there is none.
+    fn end(&mut self, t: f64) -> f64 {
+        let Answer { parameters, statistics, bounds, .. } = self.answer;
+        let (value, se) = (parameters[self.index], statistics.standard_errors[self.index]);
+        let bound = if self.sign < 0.0 { bounds.lower()[self.index] } else { bounds.upper()[self.index] };
+        let limit = (bound - value).abs() / se;
+        let d = self.reach(t, if limit.is_nan() { f64::INFINITY } else { limit });
+        if d == limit { bound } else { value + self.sign * d * se }
+    }
+
+    /// The distance, in standard errors, at which `τ = t`, `limit` at most; infinite if there is none.
+    fn reach(&mut self, t: f64, limit: f64) -> f64 {
+        let se = self.answer.statistics.standard_errors[self.index];
         if !(se > 0.0 && t > 0.0) {
             return if t > 0.0 && se == 0.0 { 0.0 } else { f64::NAN };
         }
+        if limit == 0.0 {
+            return limit;
+        }
         // `inside` and `outside` enclose the end; τ is nearly linear between.
         let (mut inside, mut outside) = ((0.0, 0.0), None::<(f64, f64)>);
-        let mut d = t;
+        let mut d = t.min(limit);
         for _ in 0..MAX_FITS {
             let tau = self.tau(d);
-            if (tau - t).abs() <= TOLERANCE * t {
+            if (tau - t).abs() <= TOLERANCE * t || (tau < t && d == limit) {
                 return d;
             }
             if tau < t {
@@ -169,7 +162,7 @@ impl<R: ResidualHessian + 'static> Side<'_, R> {
             }
             d = match outside {
                 None if d >= OPEN => return f64::INFINITY,
-                None => d * (t / tau).clamp(1.5, 10.0),
+                None => (d * (t / tau).clamp(1.5, 10.0)).min(limit),
                 Some(outside) if (outside.0 - inside.0) <= TOLERANCE * inside.0 => return inside.0,
                 Some(outside) => between(inside, outside, t),
             };
@@ -179,10 +172,10 @@ impl<R: ResidualHessian + 'static> Side<'_, R> {
 
     /// `τ` at a distance; infinite where the model has no value.
     fn tau(&mut self, d: f64) -> f64 {
-        let s = &self.fit.statistics;
-        let value = self.fit.parameters[self.index] + self.sign * d * s.standard_errors[self.index];
-        let held = Held { residuals: self.residuals.clone(), index: self.index, value };
-        let Some((sum, free)) = self.conditional(held, d) else { return f64::INFINITY };
+        let s = &self.answer.statistics;
+        let value = self.answer.parameters[self.index] + self.sign * d * s.standard_errors[self.index];
+        let value = self.answer.bounds.nearest(self.index, value);
+        let Some((sum, free)) = self.conditional(value, d) else { return f64::INFINITY };
         let excess = sum - s.residual_sum_of_squares;
         if excess < -BETTER * s.residual_sum_of_squares {
             let mut x = free.clone();
@@ -195,22 +188,27 @@ impl<R: ResidualHessian + 'static> Side<'_, R> {
 
     /// Sum of squares and free parameters of the best fit found with one parameter held: from the line of the covariance,
     /// and where that has no value from the last one.
-    fn conditional(&self, held: Held<R>, d: f64) -> Option<(f64, Vec<f64>)> {
+    fn conditional(&self, value: f64, d: f64) -> Option<(f64, Vec<f64>)> {
+        let Answer { residuals, parameters, statistics: s, bounds } = self.answer;
+        let n = parameters.len();
+        let held = Tied::new(residuals.clone(), Ties::none(n).holding(self.index, value).ok()?).ok()?;
         let problem = LeastSquares::new(held);
         let (last, free) = &self.last;
         if free.is_empty() {
             let r = problem.residuals_at(&[]).ok()?;
             return Some((r.iter().map(|r| r * r).sum::<f64>(), Vec::new())).filter(|(sum, _)| sum.is_finite());
         }
-        let n = self.fit.parameters.len();
-        let s = &self.fit.statistics;
+        let bounds = self.options.constraints.bounds.as_ref().and_then(|_| {
+            Bounds::new(others(bounds.lower(), self.index), others(bounds.upper(), self.index)).ok()
+        });
+        let options = FitOptions { constraints: Constraints { bounds, ties: None }, ..self.options.clone() };
         let column = others(&s.covariance[self.index * n..(self.index + 1) * n], self.index);
         let step = self.sign * (d - last) / s.standard_errors[self.index];
         let ahead: Vec<f64> = free.iter().zip(&column).map(|(x, c)| x + step * c).collect();
         [&ahead, free]
             .into_iter()
             .filter(|start| start.iter().all(|v| v.is_finite()))
-            .find_map(|start| fit(&problem, start, self.options).ok())
+            .find_map(|start| fit(&problem, start, &options).ok())
             .map(|found| (2.0 * found.cost, found.parameters))
     }
 }
@@ -272,7 +270,8 @@ mod tests {
         let residuals = problem.shared_residuals();
         for (index, interval) in profiles.intervals.iter().enumerate() {
             for end in [interval.lower, interval.upper] {
-                let held = LeastSquares::new(Held { residuals: residuals.clone(), index, value: end });
+                let ties = Ties::none(3).holding(index, end).unwrap();
+                let held = LeastSquares::new(Tied::new(residuals.clone(), ties).unwrap());
                 let there = fit(&held, &others(&found.parameters, index), &FitOptions::default()).unwrap();
                 let tau = ((2.0 * there.cost - s.residual_sum_of_squares) / s.residual_standard_deviation.powi(2)).sqrt();
                 assert!((tau - t).abs() <= 1e-6 * t, "{index}: {tau} {t}");

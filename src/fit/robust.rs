@@ -4,9 +4,10 @@
 //! Huber & Ronchetti (2009), *Robust Statistics*, §7.6 (covariance, eq. 7.81 and the correction `K`), §7.8 (scale by the
 //! median of the absolute residuals).
 
-use super::{Fit, FitOptions, Statistics, fit};
+use super::constraints::statistics_of;
+use super::{Fit, FitOptions, Role, fit};
 use crate::error::{Error, Result};
-use crate::problem::{LeastSquares, ResidualHessian, Residuals, Robust, RobustLoss};
+use crate::problem::{LeastSquares, ResidualHessian, Robust, RobustLoss};
 use std::sync::Arc;
 
 /// Standard deviation of a normal variable over its median absolute value.
@@ -65,8 +66,9 @@ pub fn fit_robust<R: ResidualHessian + 'static>(
         }
     };
     found.residuals = plain.residuals_at(&found.parameters)?;
-    let (s, weights) = spread(&found.residuals, loss, scale, shared.n());
-    found.statistics = Statistics::at(&plain, &found.parameters)?.with_deviation(s);
+    let n_free = found.roles.iter().filter(|role| **role == Role::Free).count();
+    let (s, weights) = spread(&found.residuals, loss, scale, n_free);
+    found.statistics = statistics_of(&plain, &options.constraints, &found.active, &found.parameters)?.with_deviation(s);
     Ok(RobustFit { fit: found, scale, weights })
 }
 

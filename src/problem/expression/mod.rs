@@ -38,10 +38,41 @@ use tape::Tape;
 /// # Ok::<(), curvkit::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "Written", into = "Written"))]
 pub struct Expression {
     text: String,
     variables: Vec<String>,
     tape: Tape,
+}
+
+/// Two expressions are equal if they are written alike over the same variables.
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, &self.variables) == (&other.text, &other.variables)
+    }
+}
+
+/// An expression as it is stored: what it is read from.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Written {
+    text: String,
+    variables: Vec<String>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Written> for Expression {
+    type Error = Error;
+    fn try_from(written: Written) -> Result<Self> {
+        Self::parse_over(&written.text, &written.variables)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<Expression> for Written {
+    fn from(expression: Expression) -> Self {
+        Self { text: expression.text, variables: expression.variables }
+    }
 }
 
 impl Expression {
@@ -75,6 +106,14 @@ impl Expression {
     /// Names of the variables, in the order of the entries of `x`.
     pub fn variables(&self) -> &[String] {
         &self.variables
+    }
+
+    /// Indices of the variables that occur in the text, each once.
+    pub fn used(&self) -> Vec<usize> {
+        let mut used: Vec<usize> = self.tape.variables().collect();
+        used.sort_unstable();
+        used.dedup();
+        used
     }
 
     /// The text as given.

@@ -81,6 +81,11 @@ impl Tape {
         place
     }
 
+    /// The variables that occur.
+    pub(super) fn variables(&self) -> impl Iterator<Item = usize> {
+        self.nodes.iter().filter_map(|node| if let Node::Variable(i) = node { Some(*i as usize) } else { None })
+    }
+
     fn as_constant(&self, node: u32) -> Option<f64> {
         match self.nodes.get(node as usize) {
             Some(Node::Constant(bits)) => Some(f64::from_bits(*bits)),
