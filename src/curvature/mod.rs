@@ -5,11 +5,13 @@ mod bfgs;
 mod explicit;
 mod gauss_newton;
 mod hessian;
+mod hybrid;
 mod identity;
 mod kfac;
 mod lbfgs;
 mod outer;
 mod preconditioned;
+mod residual_term;
 mod sr1;
 
 use crate::error::Result;
@@ -21,11 +23,13 @@ pub use bfgs::Bfgs;
 pub use explicit::{Blocks, Dense, Diagonal, Explicit};
 pub use gauss_newton::GaussNewton;
 pub use hessian::{Hessian, HessianProducts};
+pub use hybrid::Hybrid;
 pub use identity::Identity;
 pub use kfac::{Ekfac, Kfac, KroneckerDamping, OutputFactor, Sharing};
 pub use lbfgs::Lbfgs;
 pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;
+pub use residual_term::ResidualTerm;
 pub use sr1::Sr1;
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.

@@ -139,14 +139,27 @@ pub(super) fn fit_constrained<R: ResidualHessian + 'static>(
     let reduced = LeastSquares::new(Tied::new(problem.shared_residuals(), ties.clone())?);
     let mut z = ties.restrict(start);
     let moved = bounds.project(&mut z)?.into_iter().map(|k| ties.free()[k]).collect();
+    let solved = solve(&reduced, &z, Some(&bounds), options)?;
+    describe(problem, &reduced, &ties, &bounds, solved, options, moved)
+}
 
-    let Solved { x: z, first, finished } = solve(&reduced, &z, Some(&bounds), options)?;
-    let active = active_bounds(&reduced, &z, &bounds)?;
+/// The fit that was found in the free parameters, told of all.
+pub(super) fn describe<R: ResidualHessian + 'static, S: Residuals + 'static>(
+    problem: &LeastSquares<R>,
+    reduced: &LeastSquares<S>,
+    ties: &Ties,
+    bounds: &Bounds,
+    solved: Solved,
+    options: &FitOptions,
+    moved: Vec<usize>,
+) -> Result<Fit> {
+    let Solved { x: z, first, finished } = solved;
+    let active = active_bounds(reduced, &z, bounds)?;
     let x = ties.expand(&z)?;
     let active: Vec<ActiveBound> = active.into_iter().map(|a| ActiveBound { index: ties.free()[a.index], ..a }).collect();
     let statistics = statistics_of(problem, &options.constraints, &active, &x)?;
     let found = assemble(problem, x, first, finished, statistics)?;
-    Ok(Fit { roles: roles(&ties, &active), active, moved, ..found })
+    Ok(Fit { roles: roles(ties, &active), active, moved, ..found })
 }
 
 /// The roles of all parameters.

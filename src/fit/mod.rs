@@ -10,12 +10,13 @@ mod formula;
 mod multi_start;
 mod profile;
 mod robust;
+mod separable;
 mod statistics;
 
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::dot;
-use crate::problem::{ActiveBound, Bounds, LeastSquares, ResidualHessian};
+use crate::problem::{ActiveBound, Bounds, LeastSquares, ResidualHessian, Residuals};
 use crate::second_order::methods;
 use crate::second_order::minimizer::{Minimizer, State};
 use crate::second_order::stopping::Stopping;
@@ -31,6 +32,7 @@ pub use formula::Formula;
 pub use multi_start::{Minimum, MultiFit, MultiStart};
 pub use profile::{Profiles, profile_intervals};
 pub use robust::{RobustFit, fit_robust};
+pub use separable::fit_separable;
 pub use statistics::{Interval, Statistics};
 
 /// The method of the first phase.
@@ -262,11 +264,29 @@ fn solve<R: ResidualHessian + 'static>(
     bounds: Option<&Bounds>,
     options: &FitOptions,
 ) -> Result<Solved> {
-    let mut first = match options.method {
-        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt_geodesic(), bounds, options)?,
-        Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), bounds, options)?,
-        Method::GaussNewton => approach(problem, start, methods::gauss_newton(), bounds, options)?,
-    };
+    let first = first_phase(problem, start, bounds, options)?;
+    second_phase(problem, first, bounds, options)
+}
+
+fn first_phase<R: Residuals + 'static>(
+    problem: &LeastSquares<R>,
+    start: &[f64],
+    bounds: Option<&Bounds>,
+    options: &FitOptions,
+) -> Result<Phase> {
+    match options.method {
+        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt_geodesic(), bounds, options),
+        Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), bounds, options),
+        Method::GaussNewton => approach(problem, start, methods::gauss_newton(), bounds, options),
+    }
+}
+
+fn second_phase<R: ResidualHessian + 'static>(
+    problem: &LeastSquares<R>,
+    mut first: Phase,
+    bounds: Option<&Bounds>,
+    options: &FitOptions,
+) -> Result<Solved> {
     let finish = |x: &[f64]| match bounds {
         None => options.finish.run(problem, x),
         Some(bounds) => constraints::finish_on_face(problem, x, bounds, &options.finish),
@@ -294,7 +314,7 @@ fn approach<R, C, S, G>(
     options: &FitOptions,
 ) -> Result<Phase>
 where
-    R: ResidualHessian + 'static,
+    R: Residuals + 'static,
     S: Subproblem,
     G: Globalization<S::Region>,
     Minimizer<C, S, G>: Solver<LeastSquares<R>, State<Vec<f64>>>,

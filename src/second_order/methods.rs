@@ -8,6 +8,7 @@
 //! | [`trust_region_steihaug`] | Hessian products | [`Steihaug`] | [`TrustRegion`] |
 //! | [`trust_region_gltr`] | Hessian products | [`Gltr`] | [`TrustRegion`] |
 //! | [`dogleg`] | Hessian | [`Dogleg`] | [`TrustRegion`] |
+//! | [`two_dimensional`] | Hessian | [`TwoDimensional`] | [`TrustRegion`] |
 //! | [`cubic_regularization`] | Hessian | [`CubicExact`] | [`CubicWeight`] |
 //! | [`cubic_lanczos`] | Hessian products | [`CubicLanczos`] | [`CubicWeight`] |
 //! | [`saddle_free_newton`] | absolute Hessian | [`Factorized`] | [`Armijo`] |
@@ -17,6 +18,7 @@
 //! | [`levenberg_marquardt`] | Gauss–Newton | [`MoreHebden`] | [`MinpackRadius`] |
 //! | [`levenberg_marquardt_geodesic`] | Gauss–Newton | [`MoreHebden`], accelerated | [`TrustRegion`] |
 //! | [`levenberg_marquardt_nielsen`] | Gauss–Newton | [`Damped`] | [`DampingControl`] |
+//! | [`hybrid`] | Gauss–Newton, then Hessian | [`TwoDimensional`] | [`TrustRegion`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
 //!
@@ -27,9 +29,9 @@
 use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, MinpackRadius, TrustRegion};
 use super::minimizer::Minimizer;
 use super::subproblem::{
-    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg,
+    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg, TwoDimensional,
 };
-use crate::curvature::{Absolute, Bfgs, GaussNewton, Hessian, HessianProducts, Identity, Lbfgs, Sr1};
+use crate::curvature::{Absolute, Bfgs, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, Sr1};
 
 /// Newton's method with a line search: Cholesky, else a modified factorization; backtracking.
 pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {
@@ -56,9 +58,14 @@ pub fn trust_region_gltr() -> Minimizer<HessianProducts, Gltr, TrustRegion> {
     Minimizer::new(HessianProducts, Gltr::default(), TrustRegion::default())
 }
 
-/// Trust region over a two-dimensional subspace or path (Powell 1970; Byrd, Schnabel & Shultz 1988).
+/// Trust region along a path from the Cauchy to the Newton point (Powell 1970).
 pub fn dogleg() -> Minimizer<Hessian, Dogleg, TrustRegion> {
     Minimizer::new(Hessian, Dogleg::default(), TrustRegion::default())
+}
+
+/// Trust region over the span of the gradient and the Newton point (Byrd, Schnabel & Shultz 1988).
+pub fn two_dimensional() -> Minimizer<Hessian, TwoDimensional, TrustRegion> {
+    Minimizer::new(Hessian, TwoDimensional::default(), TrustRegion::default())
 }
 
 /// Adaptive cubic regularization, factorized (Cartis, Gould & Toint 2011).
@@ -95,6 +102,12 @@ pub fn levenberg_marquardt_geodesic() -> Minimizer<GaussNewton, MoreHebden, Trus
 /// Levenberg–Marquardt with Nielsen's control of the damping (Nielsen 1999), in scaled variables.
 pub fn levenberg_marquardt_nielsen() -> Minimizer<GaussNewton, Damped, DampingControl> {
     Minimizer::new(GaussNewton, Damped::default(), DampingControl::default())
+}
+
+/// Gauss–Newton that changes to the exact Hessian where it converges slowly (after Fletcher & Xu 1987), over the span of the
+/// gradient and the Newton point.
+pub fn hybrid() -> Minimizer<Hybrid, TwoDimensional, TrustRegion> {
+    Minimizer::new(Hybrid::default(), TwoDimensional::default(), TrustRegion::default())
 }
 
 /// Dense BFGS with the Hager–Zhang line search.

@@ -5,13 +5,22 @@
 //! shifted Newton direction and of a direction of negative curvature. Either way a new radius costs no factorization
 //! and no product, and the decrease is at least that of the Cauchy point.
 //!
+//! [`TwoDimensional`] minimizes over the whole of the span where [`Dogleg`] follows the path in it.
+//!
+//! For a Gauss–Newton matrix the Newton point comes from a pivoted QR of `J`, never from `JᵀJ`, and the ball is that of the
+//! variables scaled by the columns of `J`.
+//!
 //! # Reference
-//! Powell (1970); Nocedal & Wright (2006), §4.1; Byrd, Schnabel & Shultz (1988), Math. Prog. 40 (indefinite case).
+//! Powell (1970); Nocedal & Wright (2006), §4.1; Byrd, Schnabel & Shultz (1988), Math. Prog. 40 (the span, and the
+//! indefinite case).
 
-use super::{Model, Step, Subproblem};
+use super::jacobian_scale::JacobianScale;
+use super::subspace::Subspace;
+use super::{Model, Step, Subproblem, check_size};
 use crate::error::{Error, Result};
-use crate::linalg::factor::{DefiniteShift, ShiftedCholesky};
-use crate::linalg::vector::{all_finite, axpy, dot, norm, scale};
+use crate::linalg::factor::{DefiniteShift, PivotedQr, ShiftedCholesky};
+use crate::linalg::operator::{DenseMatrix, Gram, write_dense};
+use crate::linalg::vector::{all_finite, dot, norm, scale};
 use crate::linalg::{Form, SymmetricOperator};
 use crate::second_order::Ball;
 
@@ -37,28 +46,51 @@ const INVERSE_ITERATIONS: usize = 3;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dogleg {
     shift: DefiniteShift,
+    columns: JacobianScale,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Scratch,
 }
+
+/// Steps that minimize the model over the ball in the span of the gradient and the Newton point, `‖p‖ ≤ size`: at least
+/// the decrease of the dogleg path, which lies in it.
+///
+/// Where `B` is not positive definite they are those of [`Dogleg`], whose span holds a direction of negative curvature.
+///
+/// # Example
+/// ```
+/// use curvkit::linalg::operator::DenseMatrix;
+/// use curvkit::second_order::subproblem::{Model, Subproblem, TwoDimensional};
+/// let b = DenseMatrix::new(2, vec![1.0, 0.0, 0.0, 4.0])?;
+/// let model = Model { value: 0.0, x: &[0.0, 0.0], gradient: &[2.0, 5.0], curvature: &b };
+/// let mut subspace = TwoDimensional::default();
+/// subspace.prepare(&model)?;
+/// let mut p = [0.0; 2];
+/// let step = subspace.step(&model, 2f64.sqrt(), &mut p)?; // (B + I) p = −g for p = −(1, 1)
+/// assert!((p[0] + 1.0).abs() < 1e-14 && (p[1] + 1.0).abs() < 1e-14 && (step.predicted - 4.5).abs() < 1e-14);
+/// # Ok::<(), curvkit::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TwoDimensional(Dogleg);
 
 /// What `prepare` makes anew for each point.
 #[derive(Debug, Clone, Default)]
 struct Scratch {
     cholesky: ShiftedCholesky,
+    qr: PivotedQr,
     factorizations: u64,
     shape: Shape,
+    /// The gradient in the variables of the ball, and what these are multiplied by: `D`, or nothing.
+    gradient: Vec<f64>,
+    scale: Vec<f64>,
     gradient_norm: f64,
     /// Newton's point and its length, `gᵀp_N`, and `uᵀBu` for `u = g/‖g‖`.
     newton: Vec<f64>,
     newton_length: f64,
     newton_slope: f64,
     gradient_curvature: f64,
-    /// An orthonormal basis in which the projected model is diagonal: `γ_i y_i + ½ w_i y_i²`.
-    basis: [Vec<f64>; 3],
-    products: [Vec<f64>; 3],
-    size: usize,
-    w: [f64; 3],
-    gamma: [f64; 3],
+    subspace: Subspace,
+    spare: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -66,124 +98,161 @@ enum Shape {
     /// `B` is positive definite: Powell's path.
     #[default]
     Path,
-    /// `B` is not: exact minimization over a subspace.
+    /// Exact minimization over a subspace.
     Subspace,
+    /// The same beyond a Newton point that is the minimizer.
+    Around,
+}
+
+/// `D⁻¹JᵀJD⁻¹`.
+struct Scaled<'a> {
+    gram: Gram<'a>,
+    scale: &'a [f64],
+}
+
+impl SymmetricOperator for Scaled<'_> {
+    fn dim(&self) -> usize {
+        self.gram.n
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let v: Vec<f64> = v.iter().zip(self.scale).map(|(v, d)| v / d).collect();
+        self.gram.apply(&v, out)?;
+        out.iter_mut().zip(self.scale).for_each(|(o, d)| *o /= d);
+        Ok(())
+    }
 }
 
 impl Dogleg {
-    fn prepare_at(&mut self, model: &Model<'_>) -> Result<()> {
-        let (g, b) = (model.gradient, model.curvature);
+    /// Prepares for steps along the path, or over the whole span.
+    fn prepare_for(&mut self, model: &Model<'_>, shape: Shape) -> Result<()> {
+        let n = model.gradient.len();
+        Error::check_len("curvature matrix", n, model.curvature.dim())?;
         let s = &mut self.scratch;
-        let u = &mut s.basis[0];
-        u.copy_from_slice(g);
-        if s.gradient_norm > 0.0 {
-            u.iter_mut().for_each(|u| *u /= s.gradient_norm);
+        s.subspace.resize(n);
+        [&mut s.newton, &mut s.spare].into_iter().for_each(|buffer| buffer.resize(n, 0.0));
+        s.gradient.clear();
+        s.gradient.extend_from_slice(model.gradient);
+        s.scale.clear();
+        if let Form::Gram(gram) = model.curvature.form() {
+            return self.prepare_gram(gram, shape);
         }
-        b.apply(u, &mut s.products[0])?;
-        s.gradient_curvature = dot(u, &s.products[0]);
+        let before = s.cholesky.count();
+        match self.columns.known(n) {
+            // A Hessian after Gauss–Newton matrices of the same run: the variables of the ball stay the same.
+            Some(scale) => {
+                s.scale.extend_from_slice(scale);
+                s.gradient.iter_mut().zip(scale).for_each(|(g, d)| *g /= d);
+                s.gradient_norm = norm(&s.gradient);
+                let mut entries = vec![0.0; n * n];
+                write_dense(model.curvature, &mut entries)?;
+                let unscaled = entries.iter_mut().enumerate();
+                unscaled.for_each(|(k, v)| *v = *v / scale[k % n] / scale[k / n]);
+                self.prepare_general(&DenseMatrix::new(n, entries)?, shape)?;
+            }
+            None => {
+                s.gradient_norm = norm(&s.gradient);
+                self.prepare_general(model.curvature, shape)?;
+            }
+        }
+        self.scratch.factorizations = self.scratch.cholesky.count() - before;
+        Ok(())
+    }
+
+    /// In variables scaled by the columns of `J`, the Newton point by QR; the shortest basic one of a deficient rank.
+    fn prepare_gram(&mut self, gram: Gram<'_>, shape: Shape) -> Result<()> {
+        let s = &mut self.scratch;
+        s.scale.extend_from_slice(self.columns.update(gram));
+        s.qr.factor(gram, &s.scale)?;
+        s.factorizations = 1;
+        s.gradient.iter_mut().zip(&s.scale).for_each(|(g, d)| *g /= d);
+        s.gradient_norm = norm(&s.gradient);
+        s.qr.solve_damped(0.0);
+        s.qr.step(&mut s.newton);
+        s.newton.iter_mut().zip(&s.scale).for_each(|(p, d)| *p *= d);
+        let scale = std::mem::take(&mut s.scale);
+        let scaled = Scaled { gram, scale: &scale };
+        let prepared = s.set_gradient_curvature(&scaled).and_then(|()| s.set(shape, &scaled));
+        s.scale = scale;
+        prepared
+    }
+
+    fn prepare_general(&mut self, b: &dyn SymmetricOperator, shape: Shape) -> Result<()> {
+        let s = &mut self.scratch;
+        s.set_gradient_curvature(b)?;
         // A quasi-Newton matrix known through products has its inverse at hand.
         if matches!(b.form(), Form::Product)
             && let Some(inverse) = b.inverse(0.0)
         {
-            inverse?.apply(g, &mut s.newton)?;
+            inverse?.apply(&s.gradient, &mut s.newton)?;
             scale(-1.0, &mut s.newton);
-            if s.gradient_curvature > 0.0 && dot(g, &s.newton) < 0.0 && all_finite(&s.newton) {
-                s.set_path(g);
-                return Ok(());
+            if s.gradient_curvature > 0.0 && dot(&s.gradient, &s.newton) < 0.0 && all_finite(&s.newton) {
+                return s.set(shape, b);
             }
         }
         s.cholesky.load(b)?;
-        let [_, v, spare] = &mut s.basis;
-        let (tau, curvature) = self.shift.factor(&mut s.cholesky, v, spare)?;
-        s.cholesky.solve(g, &mut s.newton);
+        let (tau, curvature) = self.shift.factor(&mut s.cholesky, s.subspace.vector(1), &mut s.spare)?;
+        s.cholesky.solve(&s.gradient, &mut s.newton);
         scale(-1.0, &mut s.newton);
         if tau == 0.0 {
             if all_finite(&s.newton) {
-                s.set_path(g);
-                return Ok(());
+                return s.set(shape, b);
             }
             s.newton.fill(0.0);
-            s.basis[1].fill(0.0);
+            s.subspace.vector(1).fill(0.0);
         } else if curvature.is_some() {
             s.refine_negative_direction();
         } else {
-            s.basis[1].fill(0.0);
+            s.subspace.vector(1).fill(0.0);
         }
-        s.set_subspace(g, b)
+        s.shape = Shape::Subspace;
+        s.span(b)
     }
 }
 
 impl Scratch {
-    fn set_path(&mut self, g: &[f64]) {
-        self.shape = Shape::Path;
-        self.newton_length = norm(&self.newton);
-        self.newton_slope = dot(g, &self.newton);
+    /// `uᵀBu` for `u = g/‖g‖`.
+    fn set_gradient_curvature(&mut self, b: &dyn SymmetricOperator) -> Result<()> {
+        let u = self.subspace.vector(0);
+        u.copy_from_slice(&self.gradient);
+        if self.gradient_norm > 0.0 {
+            u.iter_mut().for_each(|u| *u /= self.gradient_norm);
+        }
+        b.apply(u, &mut self.spare)?;
+        self.gradient_curvature = dot(u, &self.spare);
+        Ok(())
     }
 
-    /// Inverse iteration with `B + τI` on the direction in `basis[1]`.
+    /// For a Newton point that minimizes the model.
+    fn set(&mut self, shape: Shape, b: &dyn SymmetricOperator) -> Result<()> {
+        self.shape = shape;
+        self.newton_length = norm(&self.newton);
+        self.newton_slope = dot(&self.gradient, &self.newton);
+        if shape == Shape::Path {
+            return Ok(());
+        }
+        self.subspace.vector(1).fill(0.0);
+        self.span(b)
+    }
+
+    /// The span of `g`, a direction of negative curvature and `p_N`.
+    fn span(&mut self, b: &dyn SymmetricOperator) -> Result<()> {
+        self.subspace.vector(0).copy_from_slice(&self.gradient);
+        self.subspace.vector(2).copy_from_slice(&self.newton);
+        self.subspace.project(&self.gradient, b)
+    }
+
+    /// Inverse iteration with `B + τI` on the direction of negative curvature.
     fn refine_negative_direction(&mut self) {
         for _ in 0..INVERSE_ITERATIONS {
-            let [_, v, spare] = &mut self.basis;
-            self.cholesky.solve(v, spare);
-            let length = norm(spare);
+            let v = self.subspace.vector(1);
+            self.cholesky.solve(v, &mut self.spare);
+            let length = norm(&self.spare);
             if !(length > 0.0 && length.is_finite()) {
                 return;
             }
-            scale(1.0 / length, spare);
-            std::mem::swap(v, spare);
+            scale(1.0 / length, &mut self.spare);
+            std::mem::swap(v, &mut self.spare);
         }
-    }
-
-    /// Orthonormalizes `g, v, p_N`, projects `B` and diagonalizes the projection.
-    fn set_subspace(&mut self, g: &[f64], b: &dyn SymmetricOperator) -> Result<()> {
-        self.shape = Shape::Subspace;
-        self.basis[2].copy_from_slice(&self.newton);
-        self.size = 0;
-        for k in 0..3 {
-            let (kept, rest) = self.basis.split_at_mut(k);
-            let candidate = &mut rest[0];
-            let before = norm(candidate);
-            if !(before > 0.0 && before.is_finite()) {
-                continue;
-            }
-            scale(1.0 / before, candidate);
-            // Twice is enough (Kahan and Parlett).
-            for _ in 0..2 {
-                for q in &kept[..self.size] {
-                    axpy(-dot(q, candidate), q, candidate);
-                }
-            }
-            let after = norm(candidate);
-            if after <= 1e-10 {
-                continue;
-            }
-            scale(1.0 / after, candidate);
-            self.basis.swap(self.size, k);
-            self.size += 1;
-        }
-        let m = self.size;
-        let mut projected = [[0.0; 3]; 3];
-        for j in 0..m {
-            b.apply(&self.basis[j], &mut self.products[j])?;
-        }
-        for i in 0..m {
-            for j in 0..m {
-                projected[i][j] = 0.5 * (dot(&self.basis[i], &self.products[j]) + dot(&self.basis[j], &self.products[i]));
-            }
-        }
-        let rotation = diagonalize(&mut projected, m);
-        for i in 0..m {
-            self.w[i] = projected[i][i];
-            self.products[i].fill(0.0);
-            for (q, r) in self.basis[..m].iter().zip(&rotation) {
-                axpy(r[i], q, &mut self.products[i]);
-            }
-        }
-        for i in 0..m {
-            std::mem::swap(&mut self.basis[i], &mut self.products[i]);
-            self.gamma[i] = dot(&self.basis[i], g);
-        }
-        Ok(())
     }
 
     /// Where Powell's path leaves the ball, as `p = a u + c p_N`.
@@ -207,131 +276,75 @@ impl Scratch {
         let t = if t.is_finite() { t.clamp(0.0, 1.0) } else { 0.0 };
         (-cauchy * (1.0 - t), t)
     }
+
+    /// The step in the variables of the ball; the predicted reduction.
+    fn step(&self, radius: f64, p: &mut [f64]) -> f64 {
+        if self.shape == Shape::Subspace || (self.shape == Shape::Around && self.newton_length > radius) {
+            return self.subspace.minimize(radius, p);
+        }
+        let (a, c) = self.path(radius);
+        let u = if self.gradient_norm > 0.0 { a / self.gradient_norm } else { 0.0 };
+        for ((p, g), newton) in p.iter_mut().zip(&self.gradient).zip(&self.newton) {
+            *p = u * g + c * newton;
+        }
+        // B p_N = −g gives every term of the model.
+        let slope = a * self.gradient_norm + c * self.newton_slope;
+        let curvature = a * a * self.gradient_curvature - 2.0 * a * c * self.gradient_norm - c * c * self.newton_slope;
+        -slope - 0.5 * curvature
+    }
 }
 
 impl Subproblem for Dogleg {
     type Region = Ball;
 
-    fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
-        let n = model.gradient.len();
-        Error::check_len("curvature matrix", n, model.curvature.dim())?;
-        let s = &mut self.scratch;
-        for buffer in s.basis.iter_mut().chain(&mut s.products).chain([&mut s.newton]) {
-            buffer.resize(n, 0.0);
-        }
-        s.gradient_norm = norm(model.gradient);
-        let before = s.cholesky.count();
-        self.prepare_at(model)?;
-        self.scratch.factorizations = self.scratch.cholesky.count() - before;
-        Ok(())
+    fn begin(&mut self) {
+        self.columns.forget();
     }
 
-    fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
+    fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
+        self.prepare_for(model, Shape::Path)
+    }
+
+    fn step(&mut self, _: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
         let s = &self.scratch;
         Error::check_len("step", s.newton.len(), p.len())?;
-        let predicted = match s.shape {
-            Shape::Path => {
-                let (a, c) = s.path(size);
-                let u = if s.gradient_norm > 0.0 { a / s.gradient_norm } else { 0.0 };
-                for ((p, g), newton) in p.iter_mut().zip(model.gradient).zip(&s.newton) {
-                    *p = u * g + c * newton;
-                }
-                // B p_N = −g gives every term of the model.
-                let slope = a * s.gradient_norm + c * s.newton_slope;
-                let curvature = a * a * s.gradient_curvature - 2.0 * a * c * s.gradient_norm - c * c * s.newton_slope;
-                -slope - 0.5 * curvature
-            }
-            Shape::Subspace => {
-                let mut y = [0.0; 3];
-                minimize_diagonal(&s.w[..s.size], &s.gamma[..s.size], size, &mut y);
-                p.fill(0.0);
-                let mut value = 0.0;
-                for i in 0..s.size {
-                    axpy(y[i], &s.basis[i], p);
-                    value += y[i] * (s.gamma[i] + 0.5 * s.w[i] * y[i]);
-                }
-                -value
-            }
-        };
-        Ok(Step { predicted, slope: dot(model.gradient, p), length: norm(p), inner: 0 })
+        let predicted = s.step(check_size(size)?, p);
+        let (slope, length) = (dot(&s.gradient, p), norm(p));
+        p.iter_mut().zip(&s.scale).for_each(|(p, d)| *p /= d);
+        Ok(Step { predicted, slope, length, inner: 0 })
     }
 
     fn factorizations(&self) -> u64 {
         self.scratch.factorizations
     }
+
+    fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
+        (!self.scratch.scale.is_empty()).then(|| self.columns.length(x)).flatten()
+    }
 }
 
-/// Jacobi's rotations on the leading `m × m` part of a symmetric matrix; the eigenvectors are the columns returned.
-fn diagonalize(a: &mut [[f64; 3]; 3], m: usize) -> [[f64; 3]; 3] {
-    let mut vectors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-    for _ in 0..30 {
-        let mut done = true;
-        for p in 0..m {
-            for q in p + 1..m {
-                if a[p][q].abs() <= f64::EPSILON * 1e-3 * (a[p][p].abs() + a[q][q].abs()) {
-                    (a[p][q], a[q][p]) = (0.0, 0.0);
-                    continue;
-                }
-                done = false;
-                let theta = (0.5 * a[q][q] - 0.5 * a[p][p]) / a[p][q];
-                let t = if theta >= 0.0 { 1.0 } else { -1.0 } / (theta.abs() + theta.hypot(1.0));
-                let c = 1.0 / t.hypot(1.0);
-                let s = t * c;
-                for row in a.iter_mut().take(m) {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-                for k in 0..m {
-                    (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
-                }
-                for row in vectors.iter_mut().take(m) {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-            }
-        }
-        if done {
-            break;
-        }
-    }
-    vectors
-}
+impl Subproblem for TwoDimensional {
+    type Region = Ball;
 
-/// Minimizer of `Σ γ_i y_i + ½ w_i y_i²` over `‖y‖ ≤ radius`, exact: with `μ = λ + min w`, `y_i = −γ_i/(w_i − min w + μ)`.
-fn minimize_diagonal(w: &[f64], gamma: &[f64], radius: f64, y: &mut [f64]) {
-    let m = w.len();
-    let Some(lowest) = (0..m).min_by(|&i, &j| w[i].total_cmp(&w[j])) else { return };
-    let fill = |mu: f64, y: &mut [f64]| {
-        for i in 0..m {
-            let d = w[i] - w[lowest] + mu;
-            y[i] = if gamma[i] == 0.0 { 0.0 } else { -gamma[i] / d };
-        }
-        norm(&y[..m])
-    };
-    let floor = w[lowest].max(0.0);
-    if floor > 0.0 && fill(floor, y) <= radius {
-        return;
+    fn begin(&mut self) {
+        self.0.begin();
     }
-    // Each term alone bounds the root from below, so Newton's method on 1/‖y‖ − 1/radius rises monotonically to it.
-    let mut mu = (0..m).map(|i| gamma[i].abs() / radius - (w[i] - w[lowest])).fold(floor, f64::max);
-    let mut length = fill(mu, y);
-    if length < radius && mu == 0.0 {
-        // The hard case: nothing pulls along the lowest eigenvector, whose curvature is not positive.
-        let missing = ((radius - length) * (radius + length)).sqrt();
-        y[lowest] = if w[lowest] < 0.0 { missing } else { 0.0 };
-        return;
+
+    fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
+        self.0.prepare_for(model, Shape::Around)
     }
-    for _ in 0..100 {
-        if length <= radius * (1.0 + 1e-15) {
-            break;
-        }
-        let slope: f64 = (0..m).filter(|&i| y[i] != 0.0).map(|i| (y[i] / length).powi(2) / (w[i] - w[lowest] + mu)).sum();
-        let next = mu + (length - radius) / (radius * slope);
-        if !(next > mu) {
-            break;
-        }
-        mu = next;
-        length = fill(mu, y);
+
+    fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
+        self.0.step(model, size, p)
     }
-    y[..m].iter_mut().for_each(|y| *y *= radius / length);
+
+    fn factorizations(&self) -> u64 {
+        self.0.factorizations()
+    }
+
+    fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
+        self.0.scaled_norm(x)
+    }
 }
 
 #[cfg(test)]

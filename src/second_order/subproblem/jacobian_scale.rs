@@ -32,6 +32,11 @@ impl JacobianScale {
         &self.scale
     }
 
+    /// `D` of `n` variables, if a Jacobian was seen in this run.
+    pub fn known(&self, n: usize) -> Option<&[f64]> {
+        (self.longest.len() == n && n > 0).then_some(&self.scale)
+    }
+
     /// `‖D x‖`; `None` before the first point.
     pub fn length(&self, x: &[f64]) -> Option<f64> {
         (self.scale.len() == x.len()).then(|| x.iter().zip(&self.scale).fold(0.0f64, |s, (x, d)| hypot(s, x * d)))

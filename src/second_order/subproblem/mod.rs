@@ -15,6 +15,7 @@ mod secular;
 mod shifted;
 mod spectral;
 mod steihaug;
+mod subspace;
 mod tridiagonal_model;
 mod truncated_cg;
 
@@ -25,7 +26,7 @@ use crate::linalg::SymmetricOperator;
 pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
 pub use damped::Damped;
-pub use dogleg::Dogleg;
+pub use dogleg::{Dogleg, TwoDimensional};
 pub use factorized::Factorized;
 pub use forcing::Forcing;
 pub use gltr::Gltr;

@@ -1,3 +1,4 @@
+use super::super::subspace::minimize_diagonal;
 use super::*;
 use crate::linalg::operator::{Diagonal, ScaledIdentity};
 use nalgebra::{DMatrix, DVector};
@@ -178,4 +179,82 @@ fn diagonal_model_is_minimized_to_its_conditions() {
             assert!((lambda * (radius - norm(&y))).abs() <= 1e-11 * scale, "{seed} {radius}");
         }
     }
+}
+
+/// A positive definite model, a least-squares one with its scaling, and an indefinite one: the conditions of the reduced
+/// problem over the span hold to rounding, and no dogleg step decreases the model more.
+#[test]
+fn two_dimensional_step_meets_the_conditions_of_its_subspace_and_beats_the_dogleg() {
+    for (n, seed) in [2, 3, 5, 12].into_iter().flat_map(|n| (1..60).map(move |seed| (n, seed))) {
+        let m = n + 3;
+        let jacobian: Vec<f64> = random(seed, n * m).iter().enumerate().map(|(k, v)| v * 10f64.powi((k / m % 5) as i32 - 2)).collect();
+        let residual = random(seed + 77, m);
+        let gram = Gram::new(n, &jacobian, &residual).unwrap();
+        let mut g = vec![0.0; n];
+        gram.gradient(&mut g);
+        let model = Model { value: 0.0, x: &vec![0.0; n], gradient: &g, curvature: &gram };
+        check_two_dimensional(&model);
+        let mut entries = vec![0.0; n * n];
+        gram.write(&mut entries);
+        let mut dense = DMatrix::from_vec(n, n, entries);
+        check_two_dimensional(&Model { curvature: &dense, ..model });
+        (0..n).for_each(|i| dense[(i, i)] -= 0.3 * dense.norm());
+        check_two_dimensional(&Model { curvature: &dense, ..model });
+    }
+}
+
+fn check_two_dimensional(model: &Model<'_>) {
+    let n = model.gradient.len();
+    let (mut dogleg, mut exact) = (Dogleg::default(), TwoDimensional::default());
+    dogleg.prepare(model).unwrap();
+    exact.prepare(model).unwrap();
+    let s = &exact.0.scratch;
+    let d = if s.scale.is_empty() { vec![1.0; n] } else { s.scale.clone() };
+    let (newton, definite) = (DVector::from_vec(s.newton.clone()), s.shape == Shape::Around);
+    let g = DVector::from_iterator(n, model.gradient.iter().zip(&d).map(|(g, d)| g / d));
+    let mut entries = vec![0.0; n * n];
+    crate::linalg::operator::write_dense(model.curvature, &mut entries).unwrap();
+    let b = DMatrix::from_fn(n, n, |i, j| entries[j * n + i] / (d[i] * d[j]));
+    // An orthonormal basis of span{g, p_N}, by another way than the code's.
+    let basis = DMatrix::from_columns(&[g.clone() / g.norm(), newton.clone() / newton.norm()]).qr().q();
+    let (mut p, mut q) = (vec![0.0; n], vec![0.0; n]);
+    for part in [1e-3, 0.3, 0.9, 0.999, 2.0] {
+        let radius = part * newton.norm();
+        let step = exact.step(model, radius, &mut p).unwrap();
+        let path = dogleg.step(model, radius, &mut q).unwrap();
+        assert!(step.predicted >= path.predicted * (1.0 - 1e-12), "{} {}", step.predicted, path.predicted);
+        assert!(step.length <= radius * (1.0 + 1e-13));
+        let z = DVector::from_iterator(n, p.iter().zip(&d).map(|(p, d)| p * d));
+        let direct = -g.dot(&z) - 0.5 * z.dot(&(&b * &z));
+        let size = b.norm() * z.norm_squared() + g.norm() * z.norm();
+        assert!((direct - step.predicted).abs() <= 1e-12 * size && (z.norm() - step.length).abs() <= 1e-13 * radius);
+        if !definite {
+            continue;
+        }
+        assert!((&z - &basis * (basis.transpose() * &z)).norm() <= 1e-10 * z.norm());
+        let residual = basis.transpose() * (&b * &z + &g);
+        let y = basis.transpose() * &z;
+        let lambda = if z.norm() < 0.999_999 * radius { 0.0 } else { -residual.dot(&y) / y.norm_squared() };
+        let kkt = (&residual + lambda * &y).norm() / (b.norm() * z.norm() + g.norm());
+        assert!(kkt <= 1e-12 && lambda >= 0.0, "{n} {part}: {kkt:e} {lambda}");
+    }
+}
+
+#[test]
+fn dogleg_on_a_deficient_jacobian_stays_finite_and_reaches_the_least_residual() {
+    // The third column is the sum of the others.
+    let jacobian = [1.0, 0.0, 2.0, 0.0, 1.0, 1.0, 1.0, 1.0, 3.0];
+    let residual = [1.0, -2.0, 0.5];
+    let gram = Gram::new(3, &jacobian, &residual).unwrap();
+    let mut g = [0.0; 3];
+    gram.gradient(&mut g);
+    let model = Model { value: 0.0, x: &[0.0; 3], gradient: &g, curvature: &gram };
+    let mut p = [0.0; 3];
+    let mut dogleg = Dogleg::default();
+    dogleg.prepare(&model).unwrap();
+    let step = dogleg.step(&model, 1e9, &mut p).unwrap();
+    let mut left = [0.0; 3];
+    gram.apply(&p, &mut left).unwrap();
+    assert!(left.iter().zip(&g).all(|(l, g)| (l + g).abs() < 1e-13), "{left:?} {g:?}");
+    assert!((step.predicted + 0.5 * dot(&g, &p)).abs() < 1e-13);
 }
