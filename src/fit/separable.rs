@@ -32,6 +32,7 @@ pub fn fit_separable<R: ResidualHessian + 'static>(
         return Err(Error::Unsupported { what: "variable projection", requirement });
     }
     let mut start = start.to_vec();
+    linear.iter().for_each(|&j| start[j] = 1.0);
     let moved = bounds.as_ref().map_or(Ok(Vec::new()), |bounds| bounds.project(&mut start))?;
     separable.check(&start)?;
 
