@@ -124,6 +124,15 @@ pub struct FitArgs {
     /// A loss for data with outliers: huber, soft_l1, cauchy, arctan or tukey; its scale is found unless it is given.
     #[arg(long, value_name = "NAME[:SCALE]")]
     pub loss: Option<String>,
+    /// Lower and upper bounds of parameters; either end may be left out.
+    #[arg(long, value_name = "B1=LO:HI,B2=:HI", allow_hyphen_values = true)]
+    pub bounds: Option<String>,
+    /// Parameters that are known.
+    #[arg(long, value_name = "B3=V", allow_hyphen_values = true)]
+    pub fix: Option<String>,
+    /// Parameters that follow from others.
+    #[arg(long, value_name = "B4=EXPR", allow_hyphen_values = true)]
+    pub tie: Option<String>,
     /// Method of the first phase: levenberg_marquardt, levenberg_marquardt_nielsen or gauss_newton.
     #[arg(long, value_name = "NAME", default_value = "levenberg_marquardt")]
     pub solver: String,

@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod constraints;
 mod failure;
 mod fit;
 mod list;

@@ -5,6 +5,7 @@ mod show;
 
 use crate::Done;
 use crate::args::FitArgs;
+use crate::constraints::{Texts, constraints};
 use crate::failure::Failure;
 use crate::output::{number, say, say_json, warn};
 use curvkit::Error;
@@ -41,9 +42,11 @@ fn run<R: ResidualHessian + 'static>(
     args: &FitArgs,
     formula: Option<&Formula>,
 ) -> Result<Done, Failure> {
+    let texts = Texts { bounds: args.bounds.as_deref(), fix: args.fix.as_deref(), tie: args.tie.as_deref() };
     let options = FitOptions {
         method: Method::named(&args.solver)?,
         max_iterations: args.max_iters,
+        constraints: constraints(&case.names, texts)?,
         trace: args.out.is_some(),
         ..FitOptions::default()
     };

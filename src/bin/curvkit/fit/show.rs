@@ -3,7 +3,7 @@
 use super::input::Case;
 use crate::output::{duration, number};
 use comfy_table::{CellAlignment, Table, presets};
-use curvkit::fit::{Fit, Interval, MultiFit, Profiles};
+use curvkit::fit::{Fit, Interval, MultiFit, Profiles, Role};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -93,6 +93,10 @@ impl Report<'_> {
         if self.case.certified.is_some() {
             header.extend(["CERTIFIED", "DIGITS"]);
         }
+        let constrained = fit.roles.iter().any(|role| *role != Role::Free);
+        if constrained {
+            header.push("");
+        }
         table.set_header(header);
         let t_values = s.t_values(&fit.parameters);
         for (j, name) in self.case.names.iter().enumerate() {
@@ -114,6 +118,9 @@ impl Report<'_> {
             if let Some(values) = &self.case.certified {
                 row.push(significant(values[j], 11));
                 row.push(format!("{:.1}", -((fit.parameters[j] - values[j]).abs() / values[j].abs()).max(1e-11).log10()));
+            }
+            if constrained {
+                row.push(role(fit.roles[j]).into());
             }
             table.add_row(row);
         }
@@ -157,6 +164,13 @@ impl Report<'_> {
                 s.condition_number
             ));
         }
+        if !self.fit.moved.is_empty() {
+            found.push(format!("the start of {} lay outside its bounds and was moved onto them", self.named(&self.fit.moved)));
+        }
+        let at_bound: Vec<usize> = self.fit.active.iter().map(|a| a.index).collect();
+        if !at_bound.is_empty() {
+            found.push(format!("{} at a bound: the other standard errors are conditional on that", self.named(&at_bound)));
+        }
         if s.degrees_of_freedom == 0 {
             found.push("as many parameters as observations: no standard errors".into());
         }
@@ -187,6 +201,7 @@ impl Report<'_> {
                 let (t, p) = s.t_values(&fit.parameters)[j];
                 json!({
                     "name": self.case.names[j],
+                    "role": fit.roles[j],
                     "estimate": fit.parameters[j],
                     "std_error": s.standard_errors[j],
                     "t": t,
@@ -207,6 +222,7 @@ impl Report<'_> {
             "counts": fit.counts,
             "seconds": self.seconds,
             "certificate": fit.finish,
+            "active_bounds": fit.active,
             "level": self.level,
             "parameters": parameters,
             "rss": s.residual_sum_of_squares,
@@ -220,6 +236,17 @@ impl Report<'_> {
             "minima": self.starts.as_ref().map(|s| &s.minima),
             "warnings": self.warnings(),
         })
+    }
+}
+
+/// What the table says of a parameter that is not free.
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Free => "",
+        Role::Fixed => "fixed",
+        Role::Tied => "tied",
+        Role::AtLower => "at lower bound",
+        Role::AtUpper => "at upper bound",
     }
 }
 
