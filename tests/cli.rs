@@ -352,6 +352,67 @@ fn bad_fits_exit_with_two_and_say_what_where_expected_and_found() {
 }
 
 #[test]
+fn fit_takes_bounds_fixed_and_tied_parameters_and_says_which_they_are() {
+    let file = data("bounded.csv", DECAY);
+    let fit = |params: &str, model: &str, flags: &[&str]| {
+        [&["fit", "--model", model, "--data", &file, "--params", params], flags].concat().iter().map(|s| s.to_string()).collect::<Vec<_>>()
+    };
+    let ran = |args: &[String]| curvkit(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let document = |args: &[String]| {
+        let ran = ran(&[args, &["--json".to_string()]].concat());
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+        serde_json::from_str::<Value>(&ran.out).unwrap()
+    };
+    let good = "conc = a*exp(-k*t)";
+    let args = fit("a=1,k=1", good, &["--bounds", "a=:9.5,k=0:10", "--profile", "--starts", "5"]);
+    let run = document(&args);
+    assert_eq!((&run["x"][0], &run["parameters"][0]["role"], &run["parameters"][1]["role"]), (&9.5.into(), &"at_upper".into(), &"free".into()));
+    assert_eq!((&run["parameters"][0]["std_error"], &run["active_bounds"][0]["side"]), (&Value::Null, &"upper".into()));
+    assert!(run["active_bounds"][0]["multiplier"].as_f64().unwrap() > 0.0);
+    assert_eq!(run["profile_intervals"][0][1], 9.5);
+    let shown = ran(&args);
+    assert!(shown.out.contains("at upper bound") && shown.out.contains("a at a bound"), "{}", shown.out);
+
+    let fixed = document(&fit("a=1,k=1", good, &["--fix", "k=0.2"]));
+    assert_eq!((&fixed["x"][1], &fixed["parameters"][1]["role"], &fixed["degrees_of_freedom"]), (&0.2.into(), &"fixed".into(), &7.into()));
+    // Amplitudes tied to each other, against one amplitude.
+    let two = document(&fit("a=1,b=1,k=1", "conc = a*exp(-k*t) + b*exp(-k*t)", &["--tie", "b=3*a"]));
+    let one = document(&fit("a=1,k=1", good, &[]));
+    let (a, b) = (two["x"][0].as_f64().unwrap(), two["x"][1].as_f64().unwrap());
+    assert!((a + b - one["x"][0].as_f64().unwrap()).abs() < 1e-11 && (b - 3.0 * a).abs() < 1e-13 && two["parameters"][1]["role"] == "tied");
+    let error = |run: &Value, j: usize| run["parameters"][j]["std_error"].as_f64().unwrap();
+    assert!((4.0 * error(&two, 0) / error(&one, 0) - 1.0).abs() < 1e-9 && (error(&two, 1) / error(&two, 0) - 3.0).abs() < 1e-12);
+
+    let page = fresh("bounded-report");
+    let ran = ran(&fit("a=20,k=1", good, &["--bounds", "a=:9.5", "--out", page.to_str().unwrap()]));
+    assert!(ran.code == 0 && ran.out.contains("start of a lay outside"), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn constraints_that_cannot_be_read_exit_with_two_and_show_the_place() {
+    let file = data("bounded2.csv", DECAY);
+    for (flag, text, parts) in [
+        ("--bounds", "a=0:1,q=0:1", &["--bounds", "character 6", "`q`", "a, k"][..]),
+        ("--bounds", "a=2:1", &["above"]),
+        ("--bounds", "a=0:x", &["character 4", "number"]),
+        ("--fix", "k", &["NAME=VALUE"]),
+        ("--fix", "k=", &["number"]),
+        ("--tie", "k=2*q", &["character 4", "`q`"]),
+        ("--tie", "k=2*k", &["itself"]),
+        ("--tie", "k=a,a=k", &["--tie", "circle"]),
+        ("--bounds", "a=5:", &[]),
+    ] {
+        let ran = curvkit(&["fit", "--model", "conc = a*exp(-k*t)", "--data", &file, "--params", "a=1,k=1", flag, text]);
+        if parts.is_empty() {
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            continue;
+        }
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{flag} {text}: {}", ran.err);
+        parts.iter().for_each(|part| assert!(ran.err.contains(part), "{part} not in: {}", ran.err));
+    }
+}
+
+#[test]
 fn robust_fit_ignores_an_outlier_and_says_so() {
     let file = data("outlier.csv", &DECAY.replace("4,4.6", "4,46"));
     let fit = |loss: &[&str]| {
