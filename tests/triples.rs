@@ -8,7 +8,7 @@ use curvkit::linalg::preconditioner::Jacobi;
 use curvkit::second_order::globalization::{Armijo, CubicWeight, HagerZhang, StrongWolfe, TrustRegion};
 use curvkit::second_order::minimizer::Minimizer;
 use curvkit::second_order::subproblem::{
-    CubicExact, CubicLanczos, Dogleg, Factorized, Gltr, MoreSorensen, Steihaug, TruncatedCg,
+    CubicExact, CubicLanczos, Dogleg, Factorized, Gltr, MoreSorensen, Steihaug, TruncatedCg, TwoDimensional,
 };
 use curvkit::testbed::problem;
 
@@ -73,7 +73,7 @@ fn every_triple_that_compiles_meets_the_gradient_test() {
             name,
             p,
             [Hessian, HessianProducts, Absolute::<Hessian>::default(), Bfgs::default(), Lbfgs::default(), Sr1::default()],
-            [MoreSorensen, Steihaug, Gltr, Dogleg],
+            [MoreSorensen, Steihaug, Gltr, Dogleg, TwoDimensional],
             [TrustRegion]
         );
         triples!(
@@ -95,7 +95,7 @@ fn the_identity_makes_every_method_a_first_order_one_that_descends() {
     let mut table = Table { rows: 0, failed: Vec::new() };
     let name = "broyden_tridiag_10";
     triples!(table, name, p, [Identity], [Factorized, TruncatedCg], [Armijo, StrongWolfe, HagerZhang]);
-    triples!(table, name, p, [Identity], [MoreSorensen, Steihaug, Gltr, Dogleg], [TrustRegion]);
+    triples!(table, name, p, [Identity], [MoreSorensen, Steihaug, Gltr, Dogleg, TwoDimensional], [TrustRegion]);
     triples!(table, name, p, [Identity], [CubicExact, CubicLanczos], [CubicWeight]);
     assert!(table.failed.is_empty(), "{:#?}", table.failed);
 }

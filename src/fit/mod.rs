@@ -301,6 +301,9 @@ fn second_phase<R: ResidualHessian + 'static>(
         (first.iterations, first.counts) = (first.iterations + second.iterations, first.counts.plus(&second.counts));
         first.trace.extend(second.trace.into_iter().skip(1));
         (x, finished) = finish(&second.x)?;
+        if matches!(second.stop, Stop::Iterations { .. }) {
+            break;
+        }
     }
     Ok(Solved { x, first, finished })
 }

@@ -198,9 +198,12 @@ impl<R: ResidualHessian + 'static> Side<'_, R> {
             let r = problem.residuals_at(&[]).ok()?;
             return Some((r.iter().map(|r| r * r).sum::<f64>(), Vec::new())).filter(|(sum, _)| sum.is_finite());
         }
-        let bounds = self.options.constraints.bounds.as_ref().and_then(|_| {
-            Bounds::new(others(bounds.lower(), self.index), others(bounds.upper(), self.index)).ok()
-        });
+        let bounds = self
+            .options
+            .constraints
+            .bounds
+            .as_ref()
+            .and_then(|_| Bounds::new(others(bounds.lower(), self.index), others(bounds.upper(), self.index)).ok());
         let options = FitOptions { constraints: Constraints { bounds, ties: None }, ..self.options.clone() };
         let column = others(&s.covariance[self.index * n..(self.index + 1) * n], self.index);
         let step = self.sign * (d - last) / s.standard_errors[self.index];

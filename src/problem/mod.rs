@@ -26,9 +26,9 @@ use argmin::core::{CostFunction, Gradient};
 pub use autodiff::{AutoDiff, DualFunction, DualNum};
 #[cfg(feature = "autodiff")]
 pub use autodiff_residuals::{AutoResiduals, DualResiduals};
+pub use bounds::{ActiveBound, Bounds, Side};
 #[cfg(feature = "autodiff")]
 pub use elements::{AutoElement, DualElement};
-pub use bounds::{ActiveBound, Bounds, Side};
 pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;

@@ -89,7 +89,12 @@ impl<R: Residuals> Separable<R> {
         sorted.sort_unstable();
         let distinct = sorted.windows(2).all(|pair| pair[0] < pair[1]);
         let usable = distinct && sorted.last().is_some_and(|last| *last < n) && sorted.len() < n;
-        Error::check_option(usable, "linear parameters", "distinct indices of some, not all, parameters", format!("{linear:?} of {n}"))?;
+        Error::check_option(
+            usable,
+            "linear parameters",
+            "distinct indices of some, not all, parameters",
+            format!("{linear:?} of {n}"),
+        )?;
         let nonlinear = (0..n).filter(|j| !sorted.contains(j)).collect();
         Ok(Self { residuals, linear: sorted, nonlinear, kaufman: false, kept: Mutex::default() })
     }

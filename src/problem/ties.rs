@@ -55,6 +55,7 @@ impl Tie {
     }
 
     /// Its derivatives by the parameters.
+    #[cfg_attr(not(feature = "expression"), allow(unused_variables))]
     fn slopes(&self, x: &[f64]) -> Result<Vec<(usize, f64)>> {
         Ok(match self {
             Self::Free | Self::Fixed(_) => Vec::new(),
@@ -97,7 +98,8 @@ impl Ties {
     /// number that is not finite.
     pub fn new(rules: Vec<Tie>) -> Result<Self> {
         let n = rules.len();
-        let wrong = |i: usize, requirement, value: String| Error::Config { name: format!("tie of parameter {i}"), requirement, value };
+        let wrong =
+            |i: usize, requirement, value: String| Error::Config { name: format!("tie of parameter {i}"), requirement, value };
         for (i, rule) in rules.iter().enumerate() {
             let numbers = match rule {
                 Tie::Fixed(value) => vec![*value],
@@ -119,8 +121,7 @@ impl Ties {
         let (mut known, mut order) = (vec![false; n], Vec::new());
         free.iter().for_each(|&i| known[i] = true);
         while free.len() + order.len() < n {
-            let ready: Vec<usize> =
-                (0..n).filter(|&i| !known[i] && rules[i].needs().into_iter().all(|j| known[j])).collect();
+            let ready: Vec<usize> = (0..n).filter(|&i| !known[i] && rules[i].needs().into_iter().all(|j| known[j])).collect();
             if ready.is_empty() {
                 let stuck = (0..n).find(|&i| !known[i]).unwrap_or(0);
                 return Err(wrong(stuck, "to parameters that do not depend on it", "a circle".into()));

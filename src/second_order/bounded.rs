@@ -169,14 +169,7 @@ impl<'a> Face<'a> {
     }
 
     /// Puts what leaves on its bound and solves again for the rest, until nothing leaves.
-    fn clamp<S: Subproblem>(
-        &self,
-        subproblem: &mut S,
-        state: &mut Use,
-        size: f64,
-        p: &mut [f64],
-        inner: &mut u64,
-    ) -> Result<()> {
+    fn clamp<S: Subproblem>(&self, subproblem: &mut S, state: &mut Use, size: f64, p: &mut [f64], inner: &mut u64) -> Result<()> {
         let (x, n) = (self.full.x, p.len());
         let mut held = self.binding.clone();
         let mut moved = vec![0.0; n];

@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 use crate::linalg::factor::{ShiftedCholesky, SymmetricEigen};
 use crate::linalg::krylov::lanczos::{Leftmost, leftmost};
-use crate::linalg::vector::{dot, norm, scale};
 use crate::linalg::operator::{DenseMatrix, Masked};
+use crate::linalg::vector::{dot, norm, scale};
 use crate::linalg::{Form, SymmetricOperator, operator};
 use crate::problem::ActiveBound;
 use std::cell::RefCell;

@@ -177,6 +177,19 @@ pub const ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "two_dimensional",
+        about: "trust region over the span of gradient and Newton point",
+        family: Family::SecondOrder,
+        max_iters: 1000,
+        dense: false,
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
+        build: |options, stopping| {
+            let mut solver = methods::two_dimensional();
+            trust_region(&mut solver.globalization, options)?;
+            ready(solver, options, stopping)
+        },
+    },
+    Entry {
         name: "cubic_regularization",
         about: "adaptive cubic regularization, subproblem by factorizations",
         family: Family::SecondOrder,

@@ -22,7 +22,7 @@ pub enum Command {
     /// Run solvers on problems and write a report.
     Compare(CompareArgs),
     /// Fit a formula to data: estimates, standard errors, and whether to trust them.
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Apply a saved fit to new data.
     Predict(PredictArgs),
 }

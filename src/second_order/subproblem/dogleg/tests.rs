@@ -187,7 +187,8 @@ fn diagonal_model_is_minimized_to_its_conditions() {
 fn two_dimensional_step_meets_the_conditions_of_its_subspace_and_beats_the_dogleg() {
     for (n, seed) in [2, 3, 5, 12].into_iter().flat_map(|n| (1..60).map(move |seed| (n, seed))) {
         let m = n + 3;
-        let jacobian: Vec<f64> = random(seed, n * m).iter().enumerate().map(|(k, v)| v * 10f64.powi((k / m % 5) as i32 - 2)).collect();
+        let jacobian: Vec<f64> =
+            random(seed, n * m).iter().enumerate().map(|(k, v)| v * 10f64.powi((k / m % 5) as i32 - 2)).collect();
         let residual = random(seed + 77, m);
         let gram = Gram::new(n, &jacobian, &residual).unwrap();
         let mut g = vec![0.0; n];
