@@ -137,18 +137,18 @@ fn active_bound_gives_the_fit_with_that_parameter_fixed() {
 
 #[test]
 fn every_method_keeps_the_bounds_and_finds_the_same_fit() {
-    let bounds = Bounds::new(vec![0.0, 0.0, 1.2], vec![2.8, INF, INF]).unwrap();
+    let bounds = Bounds::new(vec![0.0; 3], vec![2.8, 1.5, INF]).unwrap();
     let formula = problem(MODEL, &["a", "b", "c"]);
     let fenced = LeastSquares::new(Fenced { inner: formula.shared_residuals(), bounds: bounds.clone() });
     let mut answers: Vec<Fit> = Vec::new();
     for (_, method) in Method::NAMES {
         let options = FitOptions { method, ..options(Some(bounds.clone()), None) };
         let found = fit(&fenced, &[1.0, 1.0, 1.0], &options).unwrap();
-        assert!(found.converged() && found.roles == [Role::AtUpper, Role::Free, Role::AtLower], "{method:?} {:?}", found.roles);
+        assert!(found.converged() && found.roles == [Role::AtUpper, Role::AtUpper, Role::Free], "{method:?} {:?}", found.roles);
         assert!(found.active.iter().all(|a| a.multiplier > 0.0));
         answers.push(found);
     }
-    assert!(answers.iter().all(|f| close(f.parameters[1], answers[0].parameters[1], 1e-14)));
+    assert!(answers.iter().all(|f| close(f.parameters[2], answers[0].parameters[2], 1e-14)));
 }
 
 #[test]

@@ -40,22 +40,23 @@ fn separable_regressions_have_the_certified_answers_from_fewer_iterations() {
         let data = problem.residuals().0.data();
         for (k, start) in data.starts.iter().enumerate() {
             let plain = fit(&problem, start, &FitOptions::default()).unwrap();
-            let found = fit_separable(&problem, linear, start, &FitOptions::default()).unwrap();
+            let mut found = fit_separable(&problem, linear, start, &FitOptions::default()).unwrap();
+            if name == "MGH17" && found.parameters[3] > found.parameters[4] {
+                // Its two exponentials have no order.
+                for values in [&mut found.parameters, &mut found.statistics.standard_errors] {
+                    values.swap(1, 2);
+                    values.swap(3, 4);
+                }
+            }
             let d = digits(&found.parameters, &data.certified);
             println!(
-                "{name:9} start {}: {:4} -> {:3} iterations, {:5} -> {:3} costs, {d:4.1} digits, {} {:?}",
+                "{name:9} start {}: {:4} -> {:3} iterations, {:5} -> {:3} costs, {d:4.1} digits",
                 k + 1,
                 plain.iterations,
                 found.iterations,
                 plain.counts.cost,
-                found.counts.cost,
-                found.converged(),
-                found.parameters
+                found.counts.cost
             );
-            if (name, k) == ("MGH17", 0) {
-                // Both exponentials have died out at the second observation: what is left of the cost is flat in their rates.
-                continue;
-            }
             assert!(d >= 10.0 && found.converged(), "{name} start {}: {d}", k + 1);
             if name != "Lanczos1" {
                 assert!(digits(&found.statistics.standard_errors, &data.standard_deviations) >= 6.0, "{name}");

@@ -10,7 +10,7 @@
 
 mod report;
 
-use super::{HessianProduct, Objective};
+use super::{Bounds, HessianProduct, Objective};
 use crate::error::{Error, Result};
 use crate::linalg::{Form, SymmetricOperator, Vector};
 use report::Estimate;
@@ -52,6 +52,27 @@ fn settled(estimate: &Option<Estimate>) -> bool {
 fn steps(x: f64) -> impl Iterator<Item = f64> {
     let h = f64::EPSILON.cbrt() * x.abs().max(1.0);
     [1.0, 1e-2, 1e-4].into_iter().map(move |c| (x + c * h) - x).filter(|h| *h > 0.0)
+}
+
+/// The point nearest to `x` from which no difference of this module leaves the bounds: where to check a problem that has no
+/// values outside.
+///
+/// # Errors
+/// [`Error::Dimension`], [`Error::NonFinite`]; [`Error::Config`] naming a variable whose bounds are too close for differences.
+pub fn inside(bounds: &Bounds, x: &[f64]) -> Result<Vec<f64>> {
+    let mut near = x.to_vec();
+    bounds.project(&mut near)?;
+    let largest = near.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+    for (i, x) in near.iter_mut().enumerate() {
+        // Along a direction of many variables the step is that of the largest; twice the farthest difference, since the
+        // point moves too.
+        let size = if bounds.dim() > FULL { largest } else { x.abs().max(1.0) };
+        let margin = 4.0 * f64::EPSILON.cbrt() * size;
+        let (lower, upper) = (bounds.lower()[i] + margin, bounds.upper()[i] - margin);
+        Error::check_option(lower <= upper, &format!("bounds of variable {i}"), "wide enough for differences", margin)?;
+        *x = x.max(lower).min(upper);
+    }
+    Ok(near)
 }
 
 fn user(what: &'static str) -> impl Fn(argmin::core::Error) -> Error {
