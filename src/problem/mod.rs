@@ -13,8 +13,8 @@ mod function;
 mod least_squares;
 mod residuals;
 mod robust;
-mod supervised;
 mod separable;
+mod supervised;
 mod ties;
 
 use crate::counts::{self, Counts};
@@ -36,8 +36,8 @@ pub use function::{Erased, Function, HessianMatrix};
 pub use least_squares::LeastSquares;
 pub use residuals::{FromArgmin, JacobianMatrix, Linearization, Linearize, ResidualHessian, Residuals};
 pub use robust::{Robust, RobustLoss};
-pub use supervised::{Evaluation, Reduction, Supervised};
 pub use separable::Separable;
+pub use supervised::{Evaluation, Reduction, Supervised};
 pub use ties::{Tie, Tied, Ties};
 
 /// A smooth function `f: ℝⁿ → ℝ` with its gradient: any type with argmin's [`CostFunction`] and [`Gradient`] over one
