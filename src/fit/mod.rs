@@ -6,6 +6,7 @@
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
+pub mod glm;
 mod multi_start;
 mod profile;
 mod robust;
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex};
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
+pub use glm::{GlmCovariance, GlmFit, GlmOptions, GlmWarning, glm};
 pub use multi_start::{Minimum, MultiFit, MultiStart};
 pub use profile::{Profiles, profile_intervals};
 pub use robust::{RobustFit, fit_robust};
