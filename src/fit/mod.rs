@@ -11,6 +11,8 @@ mod multi_start;
 mod profile;
 mod robust;
 mod statistics;
+#[cfg(all(feature = "expression", feature = "dataset"))]
+mod terms;
 
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
@@ -32,6 +34,8 @@ pub use multi_start::{Minimum, MultiFit, MultiStart};
 pub use profile::{Profiles, profile_intervals};
 pub use robust::{RobustFit, fit_robust};
 pub use statistics::{Interval, Statistics};
+#[cfg(all(feature = "expression", feature = "dataset"))]
+pub use terms::{Design, Terms, Value};
 
 /// The method of the first phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

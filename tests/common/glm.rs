@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use curvkit::problem::{Family, Glm, Link};
+use nalgebra::{DMatrix, DVector};
 use std::path::Path;
 
 /// Columns of text under a header.
@@ -130,4 +131,56 @@ pub fn reference_model(case: &str) -> Glm {
         }
         other => panic!("no case {other}"),
     }
+}
+
+/// One iterate of textbook scoring, as `glm` of R runs it.
+pub struct Iterate {
+    pub beta: Vec<f64>,
+    /// Diagonal of `(XᵀWX)⁻¹` at the weights that made the iterate: those of the one before.
+    pub lagged: Vec<f64>,
+    /// The same at the weights of the iterate.
+    pub current: Vec<f64>,
+    pub deviance: f64,
+    pub pearson: f64,
+    /// Pearson's statistic as R's summary has it: working residuals of this iterate at the weights of the one before.
+    pub lagged_pearson: f64,
+}
+
+/// Iteratively reweighted least squares from R's first means, each step a weighted regression by QR.
+pub fn scoring_iterates(model: &Glm, steps: usize) -> Vec<Iterate> {
+    let d = model.data();
+    let (n, p) = (d.n_rows(), d.n_columns);
+    let x = DMatrix::from_column_slice(n, p, &d.design);
+    let scale: Vec<f64> = (0..p).map(|j| x.column(j).norm()).collect();
+    let weights = |eta: &[f64]| -> Vec<f64> {
+        (0..n).map(|i| d.link.mean(eta[i])).enumerate().map(|(i, m)| d.weights[i] * m.slope * m.slope / d.family.variance(m.value)).collect()
+    };
+    let design = |w: &[f64]| DMatrix::from_fn(n, p, |i, j| w[i].sqrt() * x[(i, j)] / scale[j]);
+    let diagonal = |w: &[f64]| -> Vec<f64> {
+        let r = design(w).qr().r().try_inverse().unwrap();
+        (0..p).map(|j| r.row(j).norm_squared() / (scale[j] * scale[j])).collect()
+    };
+    let mut eta: Vec<f64> = (0..n).map(|i| d.link.predictor(d.family.first_mean(d.response[i], d.weights[i]))).collect();
+    let mut found = Vec::new();
+    for _ in 0..steps {
+        let w = weights(&eta);
+        let z = |i: usize| eta[i] - d.offset[i] + (d.response[i] - d.link.mean(eta[i]).value) / d.link.mean(eta[i]).slope;
+        let rhs = DVector::from_fn(n, |i, _| w[i].sqrt() * z(i));
+        let qr = design(&w).qr();
+        let solved = qr.r().solve_upper_triangular(&(qr.q().transpose() * rhs)).unwrap();
+        let beta: Vec<f64> = solved.iter().zip(&scale).map(|(b, s)| b / s).collect();
+        eta = d.predictor(&beta);
+        let working = |i: usize| (d.response[i] - d.link.mean(eta[i]).value) / d.link.mean(eta[i]).slope;
+        let now = weights(&eta);
+        let pass = model.pass(&beta).unwrap();
+        found.push(Iterate {
+            lagged: diagonal(&w),
+            current: diagonal(&now),
+            deviance: 2.0 * pass.cost,
+            pearson: (0..n).map(|i| now[i] * working(i).powi(2)).sum(),
+            lagged_pearson: (0..n).map(|i| w[i] * working(i).powi(2)).sum(),
+            beta,
+        });
+    }
+    found
 }

@@ -13,21 +13,24 @@
 mod aliases;
 mod information;
 mod likelihood;
+mod multinomial;
 mod predict;
 mod separation;
 mod statistics;
 
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
-use crate::problem::Glm;
+use crate::linalg::operator::DenseMatrix;
 use crate::problem::glm::GlmData;
+use crate::problem::{FisherInformation, Glm};
 use crate::second_order::methods;
 use crate::second_order::minimizer::State;
 use crate::second_order::stopping::Stopping;
-use argmin::core::Executor;
+use argmin::core::{Executor, Hessian};
 
 pub use aliases::Alias;
 pub use information::Polished;
+pub use multinomial::{MultinomialFit, multinomial};
 pub use predict::GlmPrediction;
 pub use separation::Separation;
 pub use statistics::{GlmStatistics, ResidualKind};
@@ -206,7 +209,7 @@ pub fn glm(model: &Glm, options: &GlmOptions) -> Result<GlmFit> {
         }
         None => reduced.start()?,
     };
-    let run = score(&reduced, start, options)?;
+    let run = run_scoring(&reduced, start, options)?;
     let (x, polished) = information::polish(&reduced, &run.x)?;
     // Where Newton's method was led astray, the answer of scoring stands.
     let worse = !(reduced.pass(&x)?.cost <= reduced.pass(&run.x)?.cost * (1.0 + 1e-12));
@@ -254,11 +257,16 @@ struct Run {
 /// Part of the first deviance below which the rest is a perfect fit.
 const PERFECT: f64 = 1e-14;
 
-fn score(model: &Glm, start: Vec<f64>, options: &GlmOptions) -> Result<Run> {
+/// Fisher scoring until the deviance settles.
+fn run_scoring<O>(model: &O, start: Vec<f64>, options: &GlmOptions) -> Result<Run>
+where
+    O: FisherInformation<Point = Vec<f64>> + Hessian<Param = Vec<f64>, Hessian = DenseMatrix> + Clone,
+{
+    let cost = |x: &Vec<f64>| model.cost(x).map_err(super::into_error);
     let mut solver = methods::fisher_scoring().bare();
     // Gradients have the units of the columns: the test that ends scoring must not depend on them.
     solver.stopping = Stopping { gtol_abs: 0.0, gtol_rel: 0.0, ftol: options.ftol, ..Stopping::default() };
-    let first = model.pass(&start)?.cost;
+    let first = cost(&start)?;
     if !first.is_finite() {
         return Err(Error::Unsupported { what: "a fit", requirement: "a start whose means lie in the family's range" });
     }
@@ -273,9 +281,9 @@ fn score(model: &Glm, start: Vec<f64>, options: &GlmOptions) -> Result<Run> {
         .map_err(super::into_error)?;
     let iterations = run.state.iter;
     let x = run.state.best_param.or(run.state.param).unwrap_or(start);
-    let cost = model.pass(&x)?.cost;
-    let stop = run.solver.stop().cloned().unwrap_or(match cost <= PERFECT * first {
-        true => Stop::Cost { change: cost, bound: PERFECT * first },
+    let last = cost(&x)?;
+    let stop = run.solver.stop().cloned().unwrap_or(match last <= PERFECT * first {
+        true => Stop::Cost { change: last, bound: PERFECT * first },
         false => Stop::Iterations { count: iterations, bound: options.max_iterations },
     });
     Ok(Run { x, iterations, counts: run.solver.tally(), stop })
@@ -321,7 +329,7 @@ fn null_deviance(data: &GlmData, kept: &[usize], options: &GlmOptions) -> Result
         vec![data.link.predictor(mean) - data.offset[0]]
     } else {
         let start = constant.start()?;
-        information::polish(&constant, &score(&constant, start, &GlmOptions { start: None, ..options.clone() })?.x)?.0
+        information::polish(&constant, &run_scoring(&constant, start, options)?.x)?.0
     };
     let deviance = 2.0 * constant.pass(&x)?.cost;
     // All responses at an end of the range: the mean is no mean of the family, the fit is perfect.

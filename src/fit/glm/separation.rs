@@ -15,7 +15,7 @@
 
 use super::aliases::Basis;
 use crate::linalg::vector::{axpy, dot, norm, norm_inf, scale};
-use crate::problem::glm::GlmData;
+use crate::problem::glm::{GlmData, MultinomialData};
 use crate::problem::{Family, Link};
 
 /// What of a vector must lie outside of a span for it to count as independent.
@@ -54,15 +54,44 @@ pub(super) fn find(data: &GlmData) -> Option<Separation> {
     let lengths: Vec<f64> = (0..data.n_columns).map(|j| norm(data.column(j)).max(f64::MIN_POSITIVE)).collect();
     let row = |i: usize| -> Vec<f64> { (0..data.n_columns).map(|j| data.column(j)[i] / lengths[j]).collect() };
     let rows: Vec<(Vec<f64>, Condition)> = conditions.iter().map(|&(i, c)| (row(i), c)).collect();
-    let (mut delta, found) = direction(&rows)?;
-    delta.iter_mut().zip(&lengths).for_each(|(d, l)| *d /= l);
-    // Entries are judged by what they move the predictor, then scaled to the largest.
-    let reach: Vec<f64> = delta.iter().enumerate().map(|(j, d)| (d * norm_inf(data.column(j))).abs()).collect();
-    let columns: Vec<usize> = (0..delta.len()).filter(|&j| reach[j] > ZERO * norm_inf(&reach)).collect();
+    let (delta, found) = direction(&rows)?;
+    let reach: Vec<f64> = (0..delta.len()).map(|j| norm_inf(data.column(j)) / lengths[j]).collect();
+    let complete = found.len() == conditions.len();
+    Some(named(delta, &lengths, &reach, complete, found.into_iter().map(|k| conditions[k].0).collect()))
+}
+
+/// The same for classes: a `δ` with `xᵢᵀ(δ_{yᵢ} − δₖ) ≥ 0` for every row and other class `k` (Albert & Anderson 1984).
+pub(super) fn find_multinomial(data: &MultinomialData) -> Option<Separation> {
+    let (p, k) = (data.n_columns, data.n_classes);
+    let lengths: Vec<f64> = (0..p).map(|j| norm(data.column(j)).max(f64::MIN_POSITIVE)).collect();
+    let (mut rows, mut of) = (Vec::new(), Vec::new());
+    for i in (0..data.n_rows()).filter(|&i| data.weights[i] > 0.0) {
+        for other in (0..k).filter(|other| *other != data.classes[i]) {
+            let mut row = vec![0.0; p * (k - 1)];
+            for (class, sign) in [(data.classes[i], 1.0), (other, -1.0)] {
+                (0..p).filter(|_| class > 0).for_each(|j| row[(class - 1) * p + j] = sign * data.column(j)[i] / lengths[j]);
+            }
+            rows.push((row, Condition::Sign(1.0)));
+            of.push(i);
+        }
+    }
+    let (delta, found) = direction(&rows)?;
+    let (reach, lengths): (Vec<f64>, Vec<f64>) =
+        (0..delta.len()).map(|at| (norm_inf(data.column(at % p)) / lengths[at % p], lengths[at % p])).unzip();
+    let complete = found.len() == rows.len();
+    let mut separated: Vec<usize> = found.into_iter().map(|at| of[at]).collect();
+    separated.dedup();
+    Some(named(delta, &lengths, &reach, complete, separated))
+}
+
+/// From a direction in columns of unit length to one in coefficients; `reach` is what a unit entry moves a predictor by.
+fn named(mut delta: Vec<f64>, lengths: &[f64], reach: &[f64], complete: bool, rows: Vec<usize>) -> Separation {
+    let moved: Vec<f64> = delta.iter().zip(reach).map(|(d, r)| (d * r).abs()).collect();
+    let columns: Vec<usize> = (0..delta.len()).filter(|&j| moved[j] > ZERO * norm_inf(&moved)).collect();
+    delta.iter_mut().zip(lengths).for_each(|(d, l)| *d /= l);
     (0..delta.len()).filter(|j| !columns.contains(j)).for_each(|j| delta[j] = 0.0);
     scale(1.0 / norm_inf(&delta), &mut delta);
-    let complete = found.len() == conditions.len();
-    Some(Separation { complete, direction: delta, columns, rows: found.into_iter().map(|k| conditions[k].0).collect() })
+    Separation { complete, direction: delta, columns, rows }
 }
 
 /// The rows with weight and what each asks of a direction.

@@ -18,11 +18,13 @@
 
 mod family;
 mod link;
+mod multinomial;
 pub mod normal;
 mod start;
 
 pub use family::{Family, Term};
 pub use link::{Link, Mean};
+pub use multinomial::{Multinomial, MultinomialData};
 
 use super::{FisherInformation, HessianProduct};
 use crate::error::{Error, Result};
