@@ -3,6 +3,7 @@
 //! Levenberg–Marquardt brings the parameters near, exact-Newton steps give them the digits that the data allow
 //! ([`finish`]), and [`Statistics`] says how well each is determined.
 
+pub mod basis;
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
@@ -26,6 +27,7 @@ use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, Solver};
 use std::sync::{Arc, Mutex};
 
+pub use basis::Design;
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
@@ -35,7 +37,7 @@ pub use profile::{Profiles, profile_intervals};
 pub use robust::{RobustFit, fit_robust};
 pub use statistics::{Interval, Statistics};
 #[cfg(all(feature = "expression", feature = "dataset"))]
-pub use terms::{Design, Terms, Value};
+pub use terms::{Terms, Value};
 
 /// The method of the first phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 
 use crate::dataset::Records;
 use crate::error::{Error, Result};
+use crate::fit::Design;
 use crate::problem::{Expression, Function};
 
 /// Name of the constant.
@@ -41,15 +42,6 @@ pub struct Value {
     text: String,
     expression: Expression,
     columns: Vec<String>,
-}
-
-/// Columns of a design with their names.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Design {
-    /// Name of each column.
-    pub names: Vec<String>,
-    /// `X`, `n × p`, column-major.
-    pub entries: Vec<f64>,
 }
 
 impl Terms {

@@ -61,10 +61,11 @@ fn of(text: &str) -> Printed {
     Printed { value: text.parse().unwrap(), half_unit: 0.5 * 10f64.powi(exponent.parse::<i32>().unwrap() - decimals) }
 }
 
-/// Every number that does not round to what was printed, as a line of text.
+/// Every number that does not round to what was printed, as a line of text. Of numbers printed with more than 13 digits the
+/// rest is the rounding of the program's own sums.
 pub fn differences(what: &str, found: &[f64], printed: &[Printed]) -> Vec<String> {
     assert!(printed.is_empty() || found.len() == printed.len(), "{what}: {} and {}", found.len(), printed.len());
-    let off = |(f, p): &(&f64, &Printed)| !((**f - p.value).abs() <= p.half_unit * (1.0 + 1e-6) + 1e-15 * p.value.abs());
+    let off = |(f, p): &(&f64, &Printed)| !((**f - p.value).abs() <= p.half_unit * (1.0 + 1e-6) + 1e-13 * p.value.abs());
     let units = |f: f64, p: &Printed| (f - p.value) / (2.0 * p.half_unit);
     let pairs = found.iter().zip(printed).filter(off);
     pairs.map(|(f, p)| format!("{what}: {f:.17e} printed {:e}, {:+.1} units", p.value, units(*f, p))).collect()

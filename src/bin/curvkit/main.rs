@@ -4,6 +4,7 @@ mod args;
 mod compare;
 mod failure;
 mod fit;
+mod glm;
 mod list;
 mod minimize;
 mod output;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::compare(args),
         Command::Fit(args) => fit::fit_command(args),
         Command::Predict(args) => predict::predict(args),
+        Command::Glm(args) => glm::glm_command(args),
     };
     match result {
         Ok(Done::Success) => ExitCode::SUCCESS,
