@@ -33,7 +33,11 @@ pub struct Terms {
 enum Part {
     Value(Value),
     /// The column, its levels that have a column, and all its levels.
-    Factor { name: String, coded: Vec<String>, levels: Vec<String> },
+    Factor {
+        name: String,
+        coded: Vec<String>,
+        levels: Vec<String>,
+    },
 }
 
 /// An expression of columns.

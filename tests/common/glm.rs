@@ -154,7 +154,11 @@ pub fn scoring_iterates(model: &Glm, steps: usize) -> Vec<Iterate> {
     let x = DMatrix::from_column_slice(n, p, &d.design);
     let scale: Vec<f64> = (0..p).map(|j| x.column(j).norm()).collect();
     let weights = |eta: &[f64]| -> Vec<f64> {
-        (0..n).map(|i| d.link.mean(eta[i])).enumerate().map(|(i, m)| d.weights[i] * m.slope * m.slope / d.family.variance(m.value)).collect()
+        (0..n)
+            .map(|i| d.link.mean(eta[i]))
+            .enumerate()
+            .map(|(i, m)| d.weights[i] * m.slope * m.slope / d.family.variance(m.value))
+            .collect()
     };
     let design = |w: &[f64]| DMatrix::from_fn(n, p, |i, j| w[i].sqrt() * x[(i, j)] / scale[j]);
     let diagonal = |w: &[f64]| -> Vec<f64> {

@@ -11,8 +11,8 @@ use super::Basis;
 use super::double::Double;
 use crate::error::{Error, Result};
 
-/// Part of `Σ w x²ᵏ` below which the next polynomial vanishes on the data.
-const VANISHES: f64 = 1e-28;
+/// Part of `Σ w x²ᵏ` below which the next polynomial vanishes on the data: the square of what twice the precision resolves.
+const VANISHES: f64 = 1e-54;
 
 /// A fitted polynomial.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,7 @@ pub fn polynomial(x: &[f64], y: &[f64], weights: Option<&[f64]>, degree: usize) 
     for k in 0..=degree {
         let norm = dot(&now, &now);
         let scale: f64 = (0..x.len()).map(|i| w[i] * x[i].abs().powi(k as i32).max(f64::MIN_POSITIVE).powi(2)).sum();
-        if !(norm.value() > VANISHES * VANISHES.sqrt() * scale) {
+        if !(norm.value() > VANISHES * scale) {
             return Err(Error::Config {
                 name: "degree".into(),
                 requirement: "less than the number of different points with weight",

@@ -151,7 +151,8 @@ mod tests {
                 assert!(b.iter().filter(|b| **b > 0.0).count() <= degree + 1);
                 // Marsden's identity: Σ ψᵢ Bᵢ = (x − c)^degree with ψᵢ = Π (t_{i+j} − c).
                 let c = 0.37;
-                let power: f64 = b.iter().enumerate().map(|(i, b)| b * (1..=degree).map(|j| basis.knots[i + j] - c).product::<f64>()).sum();
+                let power: f64 =
+                    b.iter().enumerate().map(|(i, b)| b * (1..=degree).map(|j| basis.knots[i + j] - c).product::<f64>()).sum();
                 assert!((power - (x - c).powi(degree as i32)).abs() < 1e-12, "{degree} {x}");
             }
         }

@@ -158,7 +158,12 @@ fn sharp_scores(data: &GlmData, x: &[f64], pass: &GlmPass) -> Vec<f64> {
 }
 
 /// `Xβ + o` as an unevaluated sum of two vectors (Ogita, Rump & Oishi 2005).
-pub(super) fn sharp_predictor<'a>(n: usize, offset: &[f64], column: impl Fn(usize) -> &'a [f64], x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn sharp_predictor<'a>(
+    n: usize,
+    offset: &[f64],
+    column: impl Fn(usize) -> &'a [f64],
+    x: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
     let (mut high, mut low) = (offset.to_vec(), vec![0.0; n]);
     for (j, b) in x.iter().enumerate() {
         for ((h, l), a) in high.iter_mut().zip(&mut low).zip(column(j)) {

@@ -75,7 +75,8 @@ mod tests {
             let sum: f64 = (-15_000..8_000).map(density).sum::<f64>() * h;
             assert!((sum - 1.0).abs() < 1e-10, "{family}: {sum}");
         }
-        let sum: f64 = (-9_000..9_000).map(|k| at(Family::Gaussian, f64::from(k) * 1e-3, 0.3, 2.0, 0.8).exp()).sum::<f64>() * 1e-3;
+        let sum: f64 =
+            (-9_000..9_000).map(|k| at(Family::Gaussian, f64::from(k) * 1e-3, 0.3, 2.0, 0.8).exp()).sum::<f64>() * 1e-3;
         assert!((sum - 1.0).abs() < 1e-10);
     }
 }

@@ -97,7 +97,8 @@ pub fn multinomial(model: &Multinomial, options: &GlmOptions) -> Result<Multinom
     let (kept, found) = aliases::find(linear.data(), options.alias_tolerance);
     let mut warnings: Vec<GlmWarning> = found.into_iter().map(GlmWarning::Aliased).collect();
     let design = kept.iter().flat_map(|&j| data.column(j)).copied().collect();
-    let reduced = Multinomial::new(data.n_classes, kept.len(), design, data.classes.clone())?.with_weights(data.weights.clone())?;
+    let reduced =
+        Multinomial::new(data.n_classes, kept.len(), design, data.classes.clone())?.with_weights(data.weights.clone())?;
     let (p, blocks) = (data.n_columns, data.n_classes - 1);
     let places: Vec<usize> = (0..blocks).flat_map(|k| kept.iter().map(move |j| k * p + j)).collect();
     let start = match &options.start {

@@ -75,9 +75,16 @@ impl GlmStatistics {
         let n: f64 = (0..data.n_rows()).filter(|&i| data.total_weight(i) > 0.0).map(|i| data.frequencies[i]).sum();
         let rank = data.n_columns;
         let freedom = n - rank as f64;
-        let pearson = (0..data.n_rows()).map(|i| residual(data, &pass, i, ResidualKind::Pearson).powi(2) * data.frequencies[i]).sum();
+        let pearson =
+            (0..data.n_rows()).map(|i| residual(data, &pass, i, ResidualKind::Pearson).powi(2) * data.frequencies[i]).sum();
         let unit = data.family.has_unit_dispersion();
-        let dispersion = if unit { 1.0 } else if freedom > 0.0 { pearson / freedom } else { f64::NAN };
+        let dispersion = if unit {
+            1.0
+        } else if freedom > 0.0 {
+            pearson / freedom
+        } else {
+            f64::NAN
+        };
         if !unit && !(freedom > 0.0) {
             warnings.push(GlmWarning::Saturated);
         }

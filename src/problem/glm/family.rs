@@ -172,12 +172,7 @@ impl Family {
             Family::Gaussian => {
                 let r = y - m.value;
                 let expected = m.slope * m.slope;
-                Term {
-                    half_deviance: 0.5 * r * r,
-                    score: r * m.slope,
-                    expected,
-                    observed: expected - r * m.slope * m.bend,
-                }
+                Term { half_deviance: 0.5 * r * r, score: r * m.slope, expected, observed: expected - r * m.slope * m.bend }
             }
             Family::Binomial => binomial(y, m),
             _ if !(m.value >= 0.0) => self.outside(),
@@ -264,7 +259,13 @@ mod tests {
     /// `∫_μ^y (y − t)/V(t) dt` by Gauss–Legendre on many panels.
     fn integral(family: Family, y: f64, mean: f64) -> f64 {
         let nodes = [-0.906_179_845_938_664, -0.538_469_310_105_683_1, 0.0, 0.538_469_310_105_683_1, 0.906_179_845_938_664];
-        let weights = [0.236_926_885_056_189_1, 0.478_628_670_499_366_5, 0.568_888_888_888_888_9, 0.478_628_670_499_366_5, 0.236_926_885_056_189_1];
+        let weights = [
+            0.236_926_885_056_189_1,
+            0.478_628_670_499_366_5,
+            0.568_888_888_888_888_9,
+            0.478_628_670_499_366_5,
+            0.236_926_885_056_189_1,
+        ];
         let (n, width) = (2000, y - mean);
         let panel = |k: usize| {
             let (a, h) = (mean + width * k as f64 / n as f64, width / n as f64);
@@ -302,7 +303,11 @@ mod tests {
                     let (score, observed) = (-slope(&|e| term(e).half_deviance), -slope(&|e| term(e).score));
                     let t = term(eta);
                     assert!((t.score - score).abs() < 1e-10 * score.abs().max(1.0), "{family} {link} {y}: {} {score}", t.score);
-                    assert!((t.observed - observed).abs() < 1e-9 * observed.abs().max(1.0), "{family} {link} {y}: {} {observed}", t.observed);
+                    assert!(
+                        (t.observed - observed).abs() < 1e-9 * observed.abs().max(1.0),
+                        "{family} {link} {y}: {} {observed}",
+                        t.observed
+                    );
                     let m = link.mean(eta);
                     let expected = m.slope * m.slope / family.variance(m.value);
                     assert!((t.expected / expected - 1.0).abs() < 1e-13, "{family} {link}");
@@ -324,7 +329,10 @@ mod tests {
         for link in [Link::Logit, Link::Probit, Link::Cauchit, Link::Cloglog] {
             for (y, eta) in [(0.0, -800.0), (1.0, -40.0), (0.5, -40.0)] {
                 let t = Family::Binomial.term(y, &link.mean(eta));
-                assert!([t.half_deviance, t.score, t.expected, t.observed].iter().all(|v| v.is_finite()), "{link} {y} {eta} {t:?}");
+                assert!(
+                    [t.half_deviance, t.score, t.expected, t.observed].iter().all(|v| v.is_finite()),
+                    "{link} {y} {eta} {t:?}"
+                );
             }
         }
         let t = Family::Poisson.term(2.0, &Link::Log.mean(-800.0));

@@ -57,7 +57,8 @@ impl<P> Glm<P> {
     /// The mean itself, or one inside of the link's domain.
     fn inner_mean(&self, mean: f64) -> f64 {
         let data = self.data();
-        let inside = |m: f64| data.link.predictor(m).is_finite() && data.family.admits(data.link.mean(data.link.predictor(m)).value);
+        let inside =
+            |m: f64| data.link.predictor(m).is_finite() && data.family.admits(data.link.mean(data.link.predictor(m)).value);
         [mean, mean.clamp(0.01, 0.99), mean.max(0.01)].into_iter().find(|m| inside(*m)).unwrap_or(0.5)
     }
 

@@ -49,8 +49,7 @@ pub fn read(args: &GlmArgs) -> Result<Case, Failure> {
         other => other,
     };
     let (y, name) = (response.values, response.value.column().to_string());
-    let mut model =
-        Glm::new(family, link, design.names.len(), design.entries, y).map_err(|e| located(&name, e))?;
+    let mut model = Glm::new(family, link, design.names.len(), design.entries, y).map_err(|e| located(&name, e))?;
     if let Some(column) = optional(&args.weights)?.or(trials) {
         model = model.with_weights(column.values).map_err(|e| located(column.value.column(), e))?;
     }

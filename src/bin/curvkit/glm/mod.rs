@@ -16,11 +16,8 @@ use std::time::Instant;
 /// Fits a generalized linear model to a table.
 pub fn glm_command(args: &GlmArgs) -> Result<Done, Failure> {
     let case = input::read(args)?;
-    let options = GlmOptions {
-        covariance: GlmCovariance::named(&args.se)?,
-        max_iterations: args.max_iters,
-        ..GlmOptions::default()
-    };
+    let options =
+        GlmOptions { covariance: GlmCovariance::named(&args.se)?, max_iterations: args.max_iters, ..GlmOptions::default() };
     let began = Instant::now();
     let fit = glm(&case.model, &options)?;
     let seconds = began.elapsed().as_secs_f64();

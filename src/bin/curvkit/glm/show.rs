@@ -47,7 +47,10 @@ impl Report<'_> {
         say("null", &format!("{} on {}", significant(s.null_deviance, 10), freedom(s.null_degrees_of_freedom)));
         say("", &format!("Pearson's χ² {}, log-likelihood {}", significant(s.pearson, 8), significant(s.log_likelihood, 10)));
         say("", &format!("AIC {}, BIC {}", significant(s.aic, 8), significant(s.bic, 8)));
-        say("iterations", &format!("{} of scoring, {} of Newton, {}", fit.iterations, fit.polished.steps, duration(self.seconds)));
+        say(
+            "iterations",
+            &format!("{} of scoring, {} of Newton, {}", fit.iterations, fit.polished.steps, duration(self.seconds)),
+        );
         say("certificate", &self.certificate());
         self.warnings().iter().for_each(|warning| say("warning", warning));
         out
@@ -102,7 +105,8 @@ impl Report<'_> {
     }
 
     fn aliased(&self, alias: &Alias) -> String {
-        let terms: Vec<String> = alias.combination.iter().map(|(j, c)| format!("{} {}", number(*c), self.case.names[*j])).collect();
+        let terms: Vec<String> =
+            alias.combination.iter().map(|(j, c)| format!("{} {}", number(*c), self.case.names[*j])).collect();
         let equal = if terms.is_empty() { "is zero everywhere".into() } else { format!("equals {}", terms.join(" + ")) };
         format!("{} cannot be identified and is left out: it {equal}", self.case.names[alias.column])
     }
