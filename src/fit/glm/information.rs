@@ -15,6 +15,9 @@ use nalgebra::{DMatrix, DVector};
 
 /// Newton steps at most.
 const MAX_STEPS: u64 = 30;
+/// Reduction of the squared decrement that counts as slow, and how many steps of it in a row are waited for.
+const SLOW: f64 = 0.1;
+const MAX_SLOW: u64 = 4;
 /// Rounding of a coefficient at which the steps end, and of predictors at which the floor is reached.
 const ROUNDING: f64 = 4.0 * f64::EPSILON;
 const FLOOR: f64 = 256.0 * f64::EPSILON;
@@ -181,7 +184,7 @@ pub(super) fn sharp_predictor<'a>(
 pub(super) fn polish<P: Sharp>(problem: &P, start: &[f64]) -> Result<(Vec<f64>, Polished)> {
     let mut x = start.to_vec();
     let mut done = Polished { steps: 0, converged: false, excess: f64::NAN, curvature: [f64::NAN; 2] };
-    let (mut best, mut last) = (x.clone(), f64::INFINITY);
+    let (mut best, mut last, mut slow) = (x.clone(), f64::INFINITY, 0);
     loop {
         let Some((information, g)) = problem.sharp(&x)? else { break };
         let Some(q) = information.solve(&g) else { break };
@@ -199,6 +202,11 @@ pub(super) fn polish<P: Sharp>(problem: &P, start: &[f64]) -> Result<(Vec<f64>, 
         done.converged = settled || at_floor;
         // The decrement squares at every step until rounding stops it; then the best point is the answer.
         if settled || done.steps == MAX_STEPS || (square >= 0.25 * last && (at_floor || square > last)) {
+            break;
+        }
+        // Near a minimum of positive curvature the decrement cannot fall this slowly: the estimate is on its way to infinity.
+        slow = if square >= SLOW * last { slow + 1 } else { 0 };
+        if slow > MAX_SLOW && !at_floor {
             break;
         }
         last = last.min(square);

@@ -209,14 +209,21 @@ pub fn glm(model: &Glm, options: &GlmOptions) -> Result<GlmFit> {
         }
         None => reduced.start()?,
     };
-    let run = run_scoring(&reduced, start, options)?;
-    let (x, polished) = information::polish(&reduced, &run.x)?;
+    let mut run = run_scoring(&reduced, start, options)?;
+    let mut finished = information::polish(&reduced, &run.x)?;
+    let finite = |x: &[f64], polished: &Polished| Ok(polished.converged && is_interior(&reduced, x)?);
+    let separation = if finite(&finished.0, &finished.1)? { None } else { separation::find(reduced.data()) };
+    if !finished.1.converged && separation.is_none() {
+        // Newton's method began too far out: scoring goes on as far as the deviance can tell.
+        let second = run_scoring(&reduced, run.x, &GlmOptions { ftol: 0.0, ..options.clone() })?;
+        run = Run { iterations: run.iterations + second.iterations, counts: run.counts.plus(&second.counts), ..second };
+        finished = information::polish(&reduced, &run.x)?;
+    }
+    let polished = finished.1;
     // Where Newton's method was led astray, the answer of scoring stands.
-    let worse = !(reduced.pass(&x)?.cost <= reduced.pass(&run.x)?.cost * (1.0 + 1e-12));
-    let x = if worse && !polished.converged { run.x } else { x };
+    let x = if polished.converged { finished.0 } else { run.x };
 
     let mut warnings: Vec<GlmWarning> = aliases.into_iter().map(GlmWarning::Aliased).collect();
-    let separation = if polished.converged && is_interior(&reduced, &x)? { None } else { separation::find(reduced.data()) };
     match separation {
         Some(separation) => warnings.push(GlmWarning::Separated(expand_separation(separation, &kept, data.n_columns))),
         None if !polished.converged => warnings.push(GlmWarning::NotConverged),

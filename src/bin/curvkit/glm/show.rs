@@ -31,8 +31,10 @@ impl Report<'_> {
         say("glm", &self.case.title);
         say("family", &format!("{}, link {}", d.family, d.link));
         say("", "");
-        self.table().lines().for_each(|line| say("", line));
-        say("", "");
+        let _ = write!(out, "{}\n\n", self.table());
+        let mut say = |label: &str, line: &str| {
+            let _ = writeln!(out, "{}", format!("{label:13}{line}").trim_end());
+        };
         let kind = match s.covariance_kind {
             GlmCovariance::Expected => "expected information",
             GlmCovariance::Observed => "observed information",
