@@ -209,20 +209,7 @@ pub fn glm(model: &Glm, options: &GlmOptions) -> Result<GlmFit> {
         }
         None => reduced.start()?,
     };
-    let mut run = run_scoring(&reduced, start, options)?;
-    let mut finished = information::polish(&reduced, &run.x)?;
-    let finite = |x: &[f64], polished: &Polished| Ok(polished.converged && is_interior(&reduced, x)?);
-    let separation = if finite(&finished.0, &finished.1)? { None } else { separation::find(reduced.data()) };
-    if !finished.1.converged && separation.is_none() {
-        // Newton's method began too far out: scoring goes on as far as the deviance can tell.
-        let second = run_scoring(&reduced, run.x, &GlmOptions { ftol: 0.0, ..options.clone() })?;
-        run = Run { iterations: run.iterations + second.iterations, counts: run.counts.plus(&second.counts), ..second };
-        finished = information::polish(&reduced, &run.x)?;
-    }
-    let polished = finished.1;
-    // Where Newton's method was led astray, the answer of scoring stands.
-    let x = if polished.converged { finished.0 } else { run.x };
-
+    let Estimate { x, polished, run, separation } = estimate(&reduced, start, options)?;
     let mut warnings: Vec<GlmWarning> = aliases.into_iter().map(GlmWarning::Aliased).collect();
     match separation {
         Some(separation) => warnings.push(GlmWarning::Separated(expand_separation(separation, &kept, data.n_columns))),
@@ -245,6 +232,31 @@ pub fn glm(model: &Glm, options: &GlmOptions) -> Result<GlmFit> {
         kept,
         tolerance: options.alias_tolerance,
     })
+}
+
+/// The coefficients of a model of full rank, or where they go.
+struct Estimate {
+    x: Vec<f64>,
+    polished: Polished,
+    run: Run,
+    separation: Option<Separation>,
+}
+
+fn estimate(model: &Glm, start: Vec<f64>, options: &GlmOptions) -> Result<Estimate> {
+    let mut run = run_scoring(model, start, options)?;
+    let (mut x, mut polished) = information::polish(model, &run.x)?;
+    let separation = if polished.converged && is_interior(model, &x)? { None } else { separation::find(model.data()) };
+    if !polished.converged && separation.is_none() {
+        // Newton's method began too far out: scoring goes on as far as the deviance can tell.
+        let second = run_scoring(model, run.x, &GlmOptions { ftol: 0.0, ..options.clone() })?;
+        run = Run { iterations: run.iterations + second.iterations, counts: run.counts.plus(&second.counts), ..second };
+        (x, polished) = information::polish(model, &run.x)?;
+    }
+    // Where Newton's method was led astray, the answer of scoring stands.
+    if !polished.converged {
+        x.clone_from(&run.x);
+    }
+    Ok(Estimate { x, polished, run, separation })
 }
 
 /// The model over some of its columns.

@@ -53,7 +53,7 @@ pub(super) fn find(data: &GlmData) -> Option<Separation> {
     let conditions = conditions(data)?;
     let lengths: Vec<f64> = (0..data.n_columns).map(|j| norm(data.column(j)).max(f64::MIN_POSITIVE)).collect();
     let row = |i: usize| -> Vec<f64> { (0..data.n_columns).map(|j| data.column(j)[i] / lengths[j]).collect() };
-    let rows: Vec<(Vec<f64>, Condition)> = conditions.iter().map(|&(i, c)| (row(i), c)).collect();
+    let rows: Vec<Row> = conditions.iter().map(|&(i, c)| (row(i), c)).collect();
     let (delta, found) = direction(&rows)?;
     let reach: Vec<f64> = (0..delta.len()).map(|j| norm_inf(data.column(j)) / lengths[j]).collect();
     let complete = found.len() == conditions.len();
@@ -111,20 +111,52 @@ fn conditions(data: &GlmData) -> Option<Vec<(usize, Condition)>> {
     (counts && (open || data.link == Link::Log)).then(rows)
 }
 
-/// `δ` and the rows with a strict inequality.
-fn direction(rows: &[(Vec<f64>, Condition)]) -> Option<(Vec<f64>, Vec<usize>)> {
+type Row = (Vec<f64>, Condition);
+
+/// `δ` and every row that some direction separates.
+///
+/// A certificate need not be strict on all of them. Rows on which it is strict bound no further direction, since a small part
+/// of that can be added: they are dropped, and the rest is asked again.
+fn direction(rows: &[Row]) -> Option<(Vec<f64>, Vec<usize>)> {
+    let mut rest: Vec<usize> = (0..rows.len()).collect();
+    let (mut delta, mut strict): (Vec<f64>, Vec<usize>) = (Vec::new(), Vec::new());
+    let value = |k: usize, d: &[f64]| match rows[k].1 {
+        Condition::Sign(s) => s * dot(&rows[k].0, d),
+        Condition::Equal => 0.0,
+    };
+    while let Some((more, found)) = certificate(&rest.iter().map(|&k| rows[k].clone()).collect::<Vec<_>>()) {
+        let found: Vec<usize> = found.into_iter().map(|at| rest[at]).collect();
+        if delta.is_empty() {
+            delta = more;
+        } else {
+            let loss = |&k: &usize| Some(-value(k, &more)).filter(|loss| *loss > 0.0).map(|loss| 0.5 * value(k, &delta) / loss);
+            let part = strict.iter().filter_map(loss).fold(1.0, f64::min);
+            axpy(part, &more, &mut delta);
+        }
+        let mut separated = vec![false; rows.len()];
+        found.iter().for_each(|&k| separated[k] = true);
+        rest.retain(|&k| !separated[k]);
+        strict.extend(found);
+    }
+    strict.sort_unstable();
+    (!delta.is_empty()).then_some((delta, strict))
+}
+
+/// A direction and the rows on which it is strict; exactly zero on the others.
+fn certificate(rows: &[Row]) -> Option<(Vec<f64>, Vec<usize>)> {
     let rough = rectify(rows)?;
     // The rows that are not separated become equalities: the rest must then be strict.
-    let strict: Vec<usize> = (0..rows.len()).filter(|&k| rough.1[k] > ZERO * norm_inf(&rough.1)).collect();
+    let positive = |z: &[f64]| -> Vec<usize> { (0..z.len()).filter(|&k| z[k] > ZERO * norm_inf(z)).collect() };
+    let mut strict = vec![false; rows.len()];
+    positive(&rough.1).into_iter().for_each(|k| strict[k] = true);
     let mut exact = rows.to_vec();
-    (0..rows.len()).filter(|k| !strict.contains(k)).for_each(|k| exact[k].1 = Condition::Equal);
+    exact.iter_mut().zip(strict).filter(|(_, strict)| !strict).for_each(|(row, _)| row.1 = Condition::Equal);
     let (delta, z) = rectify(&exact)?;
-    let found: Vec<usize> = (0..rows.len()).filter(|&k| z[k] > ZERO * norm_inf(&z)).collect();
-    Some((delta, found))
+    Some((delta, positive(&z)))
 }
 
 /// The iterative rectifier: `δ` and `z` by row (zero for equalities).
-fn rectify(rows: &[(Vec<f64>, Condition)]) -> Option<(Vec<f64>, Vec<f64>)> {
+fn rectify(rows: &[Row]) -> Option<(Vec<f64>, Vec<f64>)> {
     let p = rows.first()?.0.len();
     let free = null_space(p, rows.iter().filter(|(_, c)| *c == Condition::Equal).map(|(x, _)| x.as_slice()));
     let signed: Vec<(usize, f64)> = rows
@@ -224,6 +256,33 @@ mod tests {
         assert!((quasi.direction[0] / quasi.direction[1] + 3.0).abs() < 1e-12, "{quasi:?}");
         // Proportions pin the predictor where they stand.
         assert!(of(&[0.0, 0.2, 0.0, 0.9, 1.0, 1.0]).is_none());
+    }
+
+    #[test]
+    fn one_predictor_is_decided_as_by_comparing_the_ends_of_the_classes() {
+        let mut seed = 1u64;
+        let mut draw = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % n
+        };
+        let mut kinds = [0; 3];
+        for _ in 0..2000 {
+            let n = 3 + draw(8) as usize;
+            let x: Vec<f64> = (0..n).map(|_| draw(7) as f64).collect();
+            let y: Vec<f64> = (0..n).map(|_| draw(2) as f64).collect();
+            if x.iter().all(|v| *v == x[0]) {
+                continue;
+            }
+            let end = |class: f64, top: bool| {
+                let values = x.iter().zip(&y).filter(|(_, y)| **y == class).map(|(x, _)| if top { *x } else { -x });
+                values.fold(f64::NEG_INFINITY, f64::max)
+            };
+            let gap = (-end(1.0, false) - end(0.0, true)).max(-end(0.0, false) - end(1.0, true));
+            let found = find(&model(Family::Binomial, Link::Logit, &x, &y));
+            assert_eq!(found.as_ref().map(|s| s.complete), (gap >= 0.0).then_some(gap > 0.0), "{x:?} {y:?} {found:?}");
+            kinds[found.map_or(0, |s| 1 + usize::from(s.complete))] += 1;
+        }
+        assert!(kinds.iter().all(|k| *k > 100), "{kinds:?}");
     }
 
     #[test]

@@ -115,8 +115,8 @@ impl Link {
             Link::Logit => mean.ln() - (-mean).ln_1p(),
             Link::Probit => match mean {
                 m if m > 0.0 && m < 1.0 => normal::quantile(m),
-                m if m == 0.0 => f64::NEG_INFINITY,
-                m if m == 1.0 => f64::INFINITY,
+                0.0 => f64::NEG_INFINITY,
+                1.0 => f64::INFINITY,
                 _ => f64::NAN,
             },
             Link::Cloglog => (-(-mean).ln_1p()).ln(),
