@@ -11,6 +11,7 @@ use curvkit::curvature::{Curvature, Fisher};
 use curvkit::fit::glm::ResidualKind;
 use curvkit::fit::{GlmCovariance, GlmFit, GlmOptions, glm};
 use curvkit::linalg::operator::write_dense;
+use curvkit::problem::glm::Multinomial;
 use curvkit::problem::{At, AutoDiff, DualFunction, DualNum, Family, Glm, Link};
 use curvkit::second_order::certificate::PointKind;
 use curvkit::second_order::methods;
@@ -232,6 +233,44 @@ fn gradient_observed_and_expected_information_equal_those_over_dual_numbers() {
             assert_eq!(near(&found, h.entries(), 1e-12), canonical, "{family} {link}");
         }
     }
+}
+
+/// Minus the multinomial log-likelihood over dual numbers.
+struct DualClasses(Multinomial);
+
+impl DualFunction for DualClasses {
+    fn dim(&self) -> usize {
+        self.0.data().n_parameters()
+    }
+    fn eval<D: DualNum<f64> + Copy>(&self, x: &[D]) -> D {
+        let d = self.0.data();
+        let mut sum = D::from(0.0);
+        for i in 0..d.n_rows() {
+            let predictor = |k: usize| (0..d.n_columns).fold(D::from(0.0), |s, j| s + x[k * d.n_columns + j] * d.column(j)[i]);
+            let etas: Vec<D> = std::iter::once(D::from(0.0)).chain((0..d.n_classes - 1).map(predictor)).collect();
+            let total = etas.iter().fold(D::from(0.0), |s, eta| s + eta.exp());
+            sum += (total.ln() - etas[d.classes[i]]) * d.weights[i];
+        }
+        sum
+    }
+}
+
+#[test]
+fn multinomial_derivatives_equal_those_over_dual_numbers() {
+    let design = [vec![1.0; 10], (0..10).map(|i| f64::from(i * i % 7) / 3.0 - 1.0).collect()].concat();
+    let classes = (0..10).map(|i| i * 3 % 4).collect();
+    let model = Multinomial::new(4, 2, design, classes).unwrap();
+    let model = model.with_weights((0..10).map(|i| f64::from(i % 3) + 0.5).collect()).unwrap();
+    let x = vec![0.3, -0.7, 1.1, 0.2, -0.4, 0.9];
+    let dual = AutoDiff::new(DualClasses(model.clone()));
+    assert!(close(model.cost(&x).unwrap(), dual.cost(&x).unwrap(), 1e-14));
+    assert!(near(&model.gradient(&x).unwrap(), &dual.gradient(&x).unwrap(), 1e-13));
+    assert!(near(model.hessian(&x).unwrap().entries(), dual.hessian(&x).unwrap().as_slice(), 1e-13));
+    let (counts, mut found) = (Default::default(), vec![0.0; 36]);
+    let mut fisher = Fisher;
+    let operator = fisher.at(At { problem: &model, x: &x, rows: None, counts: &counts }).unwrap();
+    write_dense(&*operator, &mut found).unwrap();
+    assert_eq!(found, model.hessian(&x).unwrap().entries());
 }
 
 fn near(a: &[f64], b: &[f64], tolerance: f64) -> bool {
