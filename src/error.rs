@@ -69,6 +69,18 @@ pub enum Error {
         /// What is there.
         found: Box<str>,
     },
+    /// A row of observations that the model does not admit.
+    #[error("{what} must be {requirement}, found {value} in row {}", row + 1)]
+    Observation {
+        /// What is wrong: response, weights, offset, ….
+        what: &'static str,
+        /// Zero-based row; shown one-based.
+        row: usize,
+        /// The range that is required.
+        requirement: &'static str,
+        /// The value that was given.
+        value: f64,
+    },
     /// A function of the user's problem failed.
     #[error("the problem's {what} failed: {source}")]
     Problem {

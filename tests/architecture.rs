@@ -112,6 +112,7 @@ fn argmin_is_named_only_where_problems_and_solvers_meet_it() {
         "stochastic/solver",
         "testbed/",
         "fit/mod.rs",
+        "fit/glm/mod.rs",
         "study/",
         "bin/",
         "lib.rs",

@@ -3,6 +3,7 @@
 mod absolute;
 mod bfgs;
 mod explicit;
+mod fisher;
 mod gauss_newton;
 mod hessian;
 mod hybrid;

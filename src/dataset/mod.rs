@@ -1,4 +1,5 @@
-//! Data: the reference regressions of NIST ([`nist`]) and tables of numbers from text files (`Table`, feature `dataset`).
+//! Data: the reference regressions of NIST ([`nist`]) and tables from text files (`Table`,
+//! `Records`, feature `dataset`).
 //!
 //! Everything that is read is judged: an error names the file, the line, the column, what was expected and what was found.
 
@@ -8,4 +9,4 @@ mod table;
 mod text;
 
 #[cfg(feature = "dataset")]
-pub use table::Table;
+pub use table::{Records, Table};

@@ -4,6 +4,7 @@
 //! semicolons, else by commas, else by blanks. A field may be quoted as in RFC 4180; lines that start with `#`, blank lines
 //! and a byte order mark are skipped; lines end with `\n` or `\r\n`.
 
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use crate::error::Result;
 use csv::{ReaderBuilder, StringRecord, Terminator, Trim};
 use std::borrow::Cow;
 use std::path::Path;
+
+pub use records::Records;
 
 /// Named columns of equally many finite numbers.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,14 +4,18 @@
 //! ([`finish`]), and [`Statistics`] says how well each is determined.
 
 mod constraints;
+pub mod basis;
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
+pub mod glm;
 mod multi_start;
 mod profile;
 mod robust;
 mod separable;
 mod statistics;
+#[cfg(all(feature = "expression", feature = "dataset"))]
+mod terms;
 
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
@@ -26,14 +30,18 @@ use argmin::core::{Executor, KV, Solver};
 use std::sync::{Arc, Mutex};
 
 pub use constraints::{Constraints, Role};
+pub use basis::Design;
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
+pub use glm::{GlmCovariance, GlmFit, GlmOptions, GlmWarning, glm};
 pub use multi_start::{Minimum, MultiFit, MultiStart};
 pub use profile::{Profiles, profile_intervals};
 pub use robust::{RobustFit, fit_robust};
 pub use separable::fit_separable;
 pub use statistics::{Interval, Statistics};
+#[cfg(all(feature = "expression", feature = "dataset"))]
+pub use terms::{Terms, Value};
 
 /// The method of the first phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

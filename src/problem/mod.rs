@@ -10,6 +10,7 @@ mod elements;
 #[cfg(feature = "expression")]
 mod expression;
 mod function;
+pub mod glm;
 mod least_squares;
 mod residuals;
 mod robust;
@@ -19,7 +20,7 @@ mod ties;
 
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
-use crate::linalg::Vector;
+use crate::linalg::{Operator, Vector};
 use argmin::core::{CostFunction, Gradient};
 
 #[cfg(feature = "autodiff")]
@@ -33,6 +34,7 @@ pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;
 pub use function::{Erased, Function, HessianMatrix};
+pub use glm::{Family, Glm, Link};
 pub use least_squares::LeastSquares;
 pub use residuals::{FromArgmin, JacobianMatrix, Linearization, Linearize, ResidualHessian, Residuals};
 pub use robust::{Robust, RobustLoss};
@@ -65,6 +67,16 @@ pub trait HessianProduct: Objective {
     /// # Errors
     /// Whatever the user's function reports; the solver ends cleanly and keeps its best point.
     fn hessian_product(&self, x: &Self::Point, v: &[f64], out: &mut [f64]) -> Result<()>;
+}
+
+/// A capability: the problem is a negative log-likelihood (up to a factor) and knows its expected second derivative.
+pub trait FisherInformation: Objective {
+    /// The expected information `E[∇²f(x)]` under the responses that the model predicts at `x`; by its factor
+    /// ([`Form::Gram`](crate::linalg::Form::Gram), whose gradient must be that of `f`) where it has one.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for a point of another length; whatever the model reports.
+    fn fisher_information<'a>(&'a self, x: &'a Self::Point) -> Result<Operator<'a>>;
 }
 
 /// A problem at a point: what a curvature is made from.

@@ -19,6 +19,8 @@
 //! | [`levenberg_marquardt_geodesic`] | Gauss–Newton | [`MoreHebden`], accelerated | [`TrustRegion`] |
 //! | [`levenberg_marquardt_nielsen`] | Gauss–Newton | [`Damped`] | [`DampingControl`] |
 //! | [`hybrid`] | Gauss–Newton, then Hessian | [`TwoDimensional`] | [`TrustRegion`] |
+//! | [`fisher_scoring`] | Fisher, certified by the Hessian | [`Factorized`] (QR) | [`Armijo`] |
+//! | [`fisher_scoring_trust_region`] | Fisher, certified by the Hessian | [`MoreHebden`] | [`TrustRegion`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
 //!
@@ -31,7 +33,7 @@ use super::minimizer::Minimizer;
 use super::subproblem::{
     CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg, TwoDimensional,
 };
-use crate::curvature::{Absolute, Bfgs, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, Sr1};
+use crate::curvature::{Absolute, Bfgs, Certified, Fisher, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, Sr1};
 
 /// Newton's method with a line search: Cholesky, else a modified factorization; backtracking.
 pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {
@@ -108,6 +110,19 @@ pub fn levenberg_marquardt_nielsen() -> Minimizer<GaussNewton, Damped, DampingCo
 /// gradient and the Newton point.
 pub fn hybrid() -> Minimizer<Hybrid, TwoDimensional, TrustRegion> {
     Minimizer::new(Hybrid::default(), TwoDimensional::default(), TrustRegion::default())
+}
+
+/// Fisher scoring with a line search: each direction by QR of the weighted design, no step that raises the deviance
+/// (McCullagh & Nelder 1989, §2.5). The answer is certified by the observed information.
+pub fn fisher_scoring() -> Minimizer<Certified<Fisher, Hessian>, Factorized, Armijo> {
+    let curvature = Certified { model: Fisher, exact: Hessian };
+    Minimizer::new(curvature, Factorized::default(), Armijo::default())
+}
+
+/// Fisher scoring in a trust region of scaled coefficients.
+pub fn fisher_scoring_trust_region() -> Minimizer<Certified<Fisher, Hessian>, MoreHebden, TrustRegion> {
+    let curvature = Certified { model: Fisher, exact: Hessian };
+    Minimizer::new(curvature, MoreHebden::default(), TrustRegion::default())
 }
 
 /// Dense BFGS with the Hager–Zhang line search.

@@ -25,6 +25,8 @@ pub enum Command {
     Fit(Box<FitArgs>),
     /// Apply a saved fit to new data.
     Predict(PredictArgs),
+    /// Fit a generalized linear model: coefficients, deviances, and what cannot be estimated.
+    Glm(crate::glm::GlmArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@ mod compare;
 mod constraints;
 mod failure;
 mod fit;
+mod glm;
 mod list;
 mod minimize;
 mod output;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::compare(args),
         Command::Fit(args) => fit::fit_command(args),
         Command::Predict(args) => predict::predict(args),
+        Command::Glm(args) => glm::glm_command(args),
     };
     match result {
         Ok(Done::Success) => ExitCode::SUCCESS,

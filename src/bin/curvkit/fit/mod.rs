@@ -1,7 +1,7 @@
 //! `curvkit fit`.
 
 mod input;
-mod show;
+pub mod show;
 
 use crate::Done;
 use crate::args::FitArgs;

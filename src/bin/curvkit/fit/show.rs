@@ -251,7 +251,7 @@ fn role(role: Role) -> &'static str {
 }
 
 /// `digits` significant digits, as a plain number where that is short.
-fn significant(value: f64, digits: usize) -> String {
+pub fn significant(value: f64, digits: usize) -> String {
     if value.is_nan() {
         return "-".into();
     }
