@@ -9,7 +9,9 @@ mod elements;
 #[cfg(feature = "expression")]
 mod expression;
 mod function;
+mod kept;
 mod least_squares;
+mod residual_elements;
 mod residuals;
 mod robust;
 
@@ -29,6 +31,9 @@ pub use elements::{Element, Elements, ElementsBuilder};
 pub use expression::Expression;
 pub use function::{Erased, Function, HessianMatrix};
 pub use least_squares::LeastSquares;
+#[cfg(feature = "autodiff")]
+pub use residual_elements::{AutoResidualElement, DualResidualElement};
+pub use residual_elements::{ResidualElement, ResidualElements, ResidualElementsBuilder};
 pub use residuals::{FromArgmin, JacobianMatrix, Linearization, Linearize, ResidualHessian, Residuals};
 pub use robust::{Robust, RobustLoss};
 
