@@ -91,7 +91,8 @@ pub fn parse(file: &str, text: &str) -> Result<Bal> {
 }
 
 /// What the numbers of a camera are called.
-const CAMERA: [&str; 9] = ["rotation 1", "rotation 2", "rotation 3", "translation 1", "translation 2", "translation 3", "f", "k1", "k2"];
+const CAMERA: [&str; 9] =
+    ["rotation 1", "rotation 2", "rotation 3", "translation 1", "translation 2", "translation 3", "f", "k1", "k2"];
 
 /// The words of a text, one after another.
 struct Words<'a> {

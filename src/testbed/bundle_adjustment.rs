@@ -71,9 +71,8 @@ pub fn problem(data: &Bal) -> Result<ResidualElements> {
         return Err(Error::Dimension { what: "camera or point of an observation", expected, found });
     }
     let pixels = data.observations.iter().map(|o| o.pixel).collect();
-    let variables = |o: &Observation| {
-        std::array::from_fn(|i| if i < 9 { 9 * o.camera + i } else { 9 * cameras + 3 * o.point + i - 9 })
-    };
+    let variables =
+        |o: &Observation| std::array::from_fn(|i| if i < 9 { 9 * o.camera + i } else { 9 * cameras + 3 * o.point + i - 9 });
     let tuples: Vec<[usize; 12]> = data.observations.iter().map(variables).collect();
     ResidualElements::builder(9 * cameras + 3 * points).group(AutoResidualElement(Reprojection(pixels)), tuples).build()
 }

@@ -118,7 +118,13 @@ pub struct LsmrLimits {
 
 impl Default for LsmrLimits {
     fn default() -> Self {
-        Self { a_tolerance: 1e-12, b_tolerance: 1e-12, normal_tolerance: 0.0, condition_limit: f64::INFINITY, max_iterations: 10_000 }
+        Self {
+            a_tolerance: 1e-12,
+            b_tolerance: 1e-12,
+            normal_tolerance: 0.0,
+            condition_limit: f64::INFINITY,
+            max_iterations: 10_000,
+        }
     }
 }
 

@@ -206,7 +206,8 @@ fn find_runs(n: usize, groups: &[RowGroup]) -> Vec<usize> {
 fn split(runs: &[usize], groups: &[RowGroup], nnz: usize) -> Vec<usize> {
     let n_runs = runs.len() - 1;
     let n_pieces = (nnz / PIECE).clamp(1, MAX_PIECES).min(n_runs.max(1));
-    let weight = |run: usize| 1 + groups.iter().map(|g| g.touching(run).len() * g.height).sum::<usize>() * (runs[run + 1] - runs[run]);
+    let weight =
+        |run: usize| 1 + groups.iter().map(|g| g.touching(run).len() * g.height).sum::<usize>() * (runs[run + 1] - runs[run]);
     let total: usize = (0..n_runs).map(weight).sum();
     let (mut pieces, mut sum) = (vec![0], 0);
     for run in 0..n_runs {

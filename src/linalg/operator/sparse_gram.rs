@@ -63,20 +63,12 @@ impl<'a> SparseGram<'a> {
 
     /// `out ← Jᵀu`, `n` values.
     pub fn transposed_product(&self, u: &[f64], out: &mut [f64]) {
-        self.by_runs(out, &|group, k, place, out| {
-            for (row, &u) in self.rows_of(group, k).zip(&u[group.rows(k)]) {
-                out.iter_mut().zip(&row[place..]).for_each(|(o, a)| *o += a * u);
-            }
-        });
+        self.by_runs::<false>(u, out);
     }
 
     /// `out ← diag(JᵀJ)`: the squared length of each column.
     pub fn column_squares(&self, out: &mut [f64]) {
-        self.by_runs(out, &|group, k, place, out| {
-            for row in self.rows_of(group, k) {
-                out.iter_mut().zip(&row[place..]).for_each(|(o, a)| *o += a * a);
-            }
-        });
+        self.by_runs::<true>(self.residual, out);
     }
 
     /// `out ← JᵀJ`, `n × n`, both triangles.
@@ -130,19 +122,26 @@ impl<'a> SparseGram<'a> {
         self.values[group.values(k)].chunks_exact(group.width())
     }
 
-    /// Adds `add(group, block, place, entries of the run)` over all blocks that touch each run.
-    fn by_runs(&self, out: &mut [f64], add: &(impl Fn(&RowGroup, usize, usize, &mut [f64]) + Sync)) {
+    /// Sums over the rows that touch each run of their entries, times those of `u` or squared.
+    fn by_runs<const SQUARED: bool>(&self, u: &[f64], out: &mut [f64]) {
         let runs = self.pattern.runs();
         self.pattern.by_runs(out, &|run| runs[run], &|range: Range<usize>, out: &mut [f64]| {
+            let mut rest = out;
+            // The closure consumes its range, so that it is called, and vectorized, in one piece.
             Arch::new().dispatch(
                 #[inline(always)]
                 || {
-                    let mut rest = &mut out[..];
-                    for run in range.clone() {
-                        let (own, later) = rest.split_at_mut(runs[run + 1] - runs[run]);
+                    for run in range {
+                        let (own, later) = std::mem::take(&mut rest).split_at_mut(runs[run + 1] - runs[run]);
                         own.fill(0.0);
                         for group in self.pattern.groups() {
-                            group.touching(run).iter().for_each(|&(k, place)| add(group, k as usize, place as usize, own));
+                            for &(k, place) in group.touching(run) {
+                                let rows = self.rows_of(group, k as usize).zip(&u[group.rows(k as usize)]);
+                                for (row, &u) in rows {
+                                    let row = &row[place as usize..place as usize + own.len()];
+                                    own.iter_mut().zip(row).for_each(|(o, a)| *o += a * if SQUARED { *a } else { u });
+                                }
+                            }
                         }
                         rest = later;
                     }

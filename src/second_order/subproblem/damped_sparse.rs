@@ -111,8 +111,7 @@ impl SparseDamped {
         self.right.clear();
         self.right.extend(gram.residual.iter().map(|r| -r));
         self.right.resize(m + n, 0.0);
-        let stacked =
-            Stacked { gram, blocks: &self.blocks, scale: &self.scale, root: mu.sqrt(), work: RefCell::new(work) };
+        let stacked = Stacked { gram, blocks: &self.blocks, scale: &self.scale, root: mu.sqrt(), work: RefCell::new(work) };
         let report = self.lsmr.solve(&stacked, &self.right, 0.0, limits, p)?;
         self.work = stacked.work.into_inner();
         self.blocks.solve(p);

@@ -75,9 +75,8 @@ impl Elimination {
     fn with(plan: Plan, pattern: &JacobianPattern) -> Self {
         let by_memory = (MEMORY / (8 * plan.rows * plan.reduced).max(1)).max(2);
         let n_pieces = (plan.cells.len() / CELLS).clamp(1, MAX_PIECES).min(by_memory);
-        let of = |block: &plan::CellBlock| {
-            pattern.groups()[block.group as usize].height() * plan.shapes[block.shape as usize].stride
-        };
+        let of =
+            |block: &plan::CellBlock| pattern.groups()[block.group as usize].height() * plan.shapes[block.shape as usize].stride;
         let rows = plan.blocks.iter().map(of).max().unwrap_or(0);
         let pieces = plan.pieces(n_pieces).into_iter().map(|cells| Piece::new(&plan, cells, rows)).collect();
         let solution = vec![0.0; plan.reduced];
@@ -95,7 +94,8 @@ impl Elimination {
     /// [`NotPositiveDefinite`] at the first pivot that is not positive.
     pub fn solve(&mut self, problem: &Damped<'_>, p: &mut [f64]) -> std::result::Result<(), NotPositiveDefinite> {
         let plan = &self.plan;
-        let failed: Option<usize> = self.pieces.par_iter_mut().map(|piece| piece.eliminate(plan, problem)).find_first(Option::is_some).flatten();
+        let failed: Option<usize> =
+            self.pieces.par_iter_mut().map(|piece| piece.eliminate(plan, problem)).find_first(Option::is_some).flatten();
         if let Some(pivot) = failed {
             return Err(NotPositiveDefinite { pivot, deficit: 0.0 });
         }

@@ -51,12 +51,14 @@ impl Piece {
     pub fn eliminate(&mut self, plan: &Plan, problem: &Damped<'_>) -> Option<usize> {
         self.schur.fill(0.0);
         self.right.fill(0.0);
+        let cells = plan.cells[self.cells.clone()].iter();
+        // The closure consumes `cells`, so that it is called, and vectorized, in one piece.
         Arch::new().dispatch(
             #[inline(always)]
             || {
                 let mut solved = 0;
                 let mut factors = self.factors.chunks_exact_mut(MAX_BLOCK * MAX_BLOCK);
-                for cell in &plan.cells[self.cells.clone()] {
+                for cell in cells {
                     let mut unused = [0.0; MAX_BLOCK * MAX_BLOCK];
                     let n = cell.variables.len();
                     let factor = if n == 0 { &mut unused[..] } else { factors.next().unwrap_or(&mut []) };
@@ -263,32 +265,58 @@ impl Rows<'_> {
         }
     }
 
+    /// The part of `T` of the rows.
     #[inline(always)]
     fn rank<const T: usize>(
         &self,
         t: usize,
         (row, n_rows): (usize, usize),
+        columns: (usize, usize),
+        sign: f64,
+        out: &mut [f64],
+        ld: usize,
+    ) {
+        let mut r = 0;
+        while r < n_rows {
+            match (n_rows - r) / LANES {
+                1 => self.tile::<T, 1>(t, row + r, columns, sign, &mut out[r..], ld),
+                2 => self.tile::<T, 2>(t, row + r, columns, sign, &mut out[r..], ld),
+                _ => self.tile::<T, 3>(t, row + r, columns, sign, &mut out[r..], ld),
+            }
+            r += 3 * LANES;
+        }
+    }
+
+    /// `R` vectors of rows, which stay in registers, times all columns.
+    #[inline(always)]
+    fn tile<const T: usize, const R: usize>(
+        &self,
+        t: usize,
+        row: usize,
         (column, n_columns): (usize, usize),
         sign: f64,
         out: &mut [f64],
         ld: usize,
     ) {
         let of = |k: usize| &self.entries[(t + k) * self.stride..(t + k + 1) * self.stride];
-        let left: [&[[f64; LANES]]; T] = std::array::from_fn(|k| of(k)[row..row + n_rows].as_chunks().0);
+        let mut left = [[[0.0; LANES]; R]; T];
+        for k in 0..T {
+            left[k].as_flattened_mut().copy_from_slice(&of(k)[row..row + R * LANES]);
+        }
         let right: [&[f64]; T] = std::array::from_fn(|k| &of(k)[column..column + n_columns]);
-        for c in 0..n_columns {
-            let factor: [f64; T] = std::array::from_fn(|k| sign * right[k][c]);
-            let target = out[c * ld..c * ld + n_rows].as_chunks_mut::<LANES>().0;
-            for (r, lanes) in target.iter_mut().enumerate() {
-                let mut sum = *lanes;
-                for k in 0..T {
-                    let a = &left[k][r];
+        for (c, target) in out.chunks_mut(ld).take(n_columns).enumerate() {
+            let target = target[..R * LANES].as_chunks_mut::<LANES>().0;
+            let mut sum = [[0.0; LANES]; R];
+            sum.as_flattened_mut().copy_from_slice(target.as_flattened());
+            for k in 0..T {
+                let factor = sign * right[k][c];
+                for r in 0..R {
                     for l in 0..LANES {
-                        sum[l] += factor[k] * a[l];
+                        sum[r][l] += factor * left[k][r][l];
                     }
                 }
-                *lanes = sum;
             }
+            target.as_flattened_mut().copy_from_slice(sum.as_flattened());
         }
     }
 }
