@@ -17,6 +17,8 @@
 //! | [`levenberg_marquardt`] | Gauss–Newton | [`MoreHebden`] | [`MinpackRadius`] |
 //! | [`levenberg_marquardt_geodesic`] | Gauss–Newton | [`MoreHebden`], accelerated | [`TrustRegion`] |
 //! | [`levenberg_marquardt_nielsen`] | Gauss–Newton | [`Damped`] | [`DampingControl`] |
+//! | [`levenberg_marquardt_sparse`] | Gauss–Newton, sparse | [`Damped`], factorized | [`DampingControl`] |
+//! | [`levenberg_marquardt_inexact`] | Gauss–Newton, sparse | [`Damped`], by LSMR | [`DampingControl`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
 //!
@@ -27,7 +29,7 @@
 use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, MinpackRadius, TrustRegion};
 use super::minimizer::Minimizer;
 use super::subproblem::{
-    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg,
+    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, SparseSolver, Steihaug, TruncatedCg,
 };
 use crate::curvature::{Absolute, Bfgs, GaussNewton, Hessian, HessianProducts, Identity, Lbfgs, Sr1};
 
@@ -95,6 +97,19 @@ pub fn levenberg_marquardt_geodesic() -> Minimizer<GaussNewton, MoreHebden, Trus
 /// Levenberg–Marquardt with Nielsen's control of the damping (Nielsen 1999), in scaled variables.
 pub fn levenberg_marquardt_nielsen() -> Minimizer<GaussNewton, Damped, DampingControl> {
     Minimizer::new(GaussNewton, Damped::default(), DampingControl::default())
+}
+
+/// Levenberg–Marquardt for sparse Jacobians ([`ResidualElements`](crate::problem::ResidualElements)): the normal equations in
+/// scaled variables, by elimination of small blocks where the pattern has them, else by sparse Cholesky; Nielsen's control of
+/// the damping from a small first one, 10⁻⁴.
+pub fn levenberg_marquardt_sparse() -> Minimizer<GaussNewton, Damped, DampingControl> {
+    Minimizer::new(GaussNewton, Damped::default(), DampingControl { tau: 1e-4, ..DampingControl::default() })
+}
+
+/// The same without a matrix: each step by LSMR, preconditioned with diagonal blocks, to a tenth of its right-hand side.
+pub fn levenberg_marquardt_inexact() -> Minimizer<GaussNewton, Damped, DampingControl> {
+    let exact = levenberg_marquardt_sparse();
+    Minimizer::new(exact.curvature, Damped::sparse(SparseSolver::lsmr()), exact.globalization)
 }
 
 /// Dense BFGS with the Hager–Zhang line search.

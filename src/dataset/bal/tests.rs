@@ -1,4 +1,5 @@
 use super::*;
+use crate::Error;
 use proptest::prelude::*;
 
 const SMALL: &str = "2 3 4\n0 0 1.5 -2\n0 1 3 4\n1 1 -5e1 6\n\n1 2 7 8\n0.1 0.2 0.3 1 2 -5\n500 0.01 -0.001\n1 2 3 4 5 6 7 8 9\n1 1 1\n2 2 2\n3 3 -3\n";
@@ -18,7 +19,7 @@ fn every_kind_of_offence_is_named_with_its_place() {
     let edit = |from: &str, to: &str| SMALL.replacen(from, to, 1);
     let cases = [
         (String::new(), 1, Some("cameras"), "a whole number, found end of file"),
-        (edit("2 3 4", "2 3"), 2, Some("camera"), "below 2"),
+        (edit("2 3 4", "2 3"), 9, None, "end of file, found `4`"),
         (edit("2 3 4", "2 -3 4"), 1, Some("points"), "a whole number, found `-3`"),
         (edit("1 2 7 8", "2 2 7 8"), 6, Some("camera"), "a number below 2, found `2`"),
         (edit("1 2 7 8", "1 3 7 8"), 6, Some("point"), "a number below 3, found `3`"),

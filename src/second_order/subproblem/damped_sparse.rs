@@ -6,7 +6,7 @@ use crate::linalg::factor::{NormalEquations, NormalMethod};
 use crate::linalg::krylov::{Lsmr, LsmrLimits, RectangularOperator};
 use crate::linalg::operator::SparseGram;
 use crate::linalg::preconditioner::JacobianBlocks;
-use crate::linalg::vector::{dot, hypot, norm};
+use crate::linalg::vector::{dot, norm, scaled_norm};
 use std::cell::RefCell;
 
 /// How a [`Damped`](super::Damped) step with a sparse Jacobian is solved.
@@ -122,7 +122,7 @@ impl SparseDamped {
     }
 
     fn length(&self, p: &[f64]) -> f64 {
-        p.iter().zip(&self.scale).fold(0.0f64, |s, (p, d)| hypot(s, p * d))
+        scaled_norm(&self.scale, p)
     }
 }
 

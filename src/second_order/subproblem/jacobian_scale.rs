@@ -3,7 +3,7 @@
 //! Moré (1978), *The Levenberg–Marquardt algorithm*, §6.
 
 use crate::linalg::operator::{Gram, SparseGram};
-use crate::linalg::vector::{hypot, norm};
+use crate::linalg::vector::{norm, scaled_norm};
 
 /// The largest length so far of each column of `J`; 1 for a column that was always zero.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +44,6 @@ impl JacobianScale {
 
     /// `‖D x‖`; `None` before the first point.
     pub fn length(&self, x: &[f64]) -> Option<f64> {
-        (self.scale.len() == x.len()).then(|| x.iter().zip(&self.scale).fold(0.0f64, |s, (x, d)| hypot(s, x * d)))
+        (self.scale.len() == x.len()).then(|| scaled_norm(&self.scale, x))
     }
 }

@@ -24,10 +24,14 @@ pub(super) fn classes(pattern: &JacobianPattern) -> (Vec<u32>, usize) {
     let mut size = vec![pattern.n()];
     for (_, tuple) in tuples(pattern) {
         let before = size.len();
+        let mut last = NONE;
         for &i in tuple {
             let old = class[i as usize];
+            if std::mem::replace(&mut last, old) == old || old as usize >= before {
+                continue;
+            }
             let inside = tuple.iter().filter(|&&j| class[j as usize] == old).count();
-            if (old as usize) < before && inside < size[old as usize] {
+            if inside < size[old as usize] {
                 let new = size.len() as u32;
                 size[old as usize] -= inside;
                 size.push(inside);
@@ -35,6 +39,7 @@ pub(super) fn classes(pattern: &JacobianPattern) -> (Vec<u32>, usize) {
                     let label = &mut class[j as usize];
                     *label = if *label == old { new } else { *label };
                 });
+                last = new;
             }
         }
     }
@@ -46,7 +51,8 @@ pub(super) fn blocks_of(pattern: &JacobianPattern, label: &[u32], n_labels: usiz
     let distinct = |tuple: &[u32], visit: &mut dyn FnMut(usize)| {
         for (p, &i) in tuple.iter().enumerate() {
             let own = label[i as usize];
-            if own != NONE && tuple[..p].iter().all(|&j| label[j as usize] != own) {
+            let repeated = p > 0 && label[tuple[p - 1] as usize] == own;
+            if own != NONE && !repeated && tuple[..p].iter().all(|&j| label[j as usize] != own) {
                 visit(own as usize);
             }
         }
@@ -67,9 +73,8 @@ pub(super) fn blocks_of(pattern: &JacobianPattern, label: &[u32], n_labels: usiz
 
 /// The variables whose elimination leaves a small and well filled system, if there are such: an independent set of classes,
 /// those in the fewest blocks first.
-pub(super) fn independent(pattern: &JacobianPattern) -> Option<Vec<bool>> {
-    let (class, n_classes) = classes(pattern);
-    let (starts, blocks) = blocks_of(pattern, &class, n_classes);
+pub(super) fn independent(pattern: &JacobianPattern, (class, n_classes): (&[u32], usize)) -> Option<Vec<bool>> {
+    let (starts, blocks) = blocks_of(pattern, class, n_classes);
     let mut size = vec![0usize; n_classes];
     class.iter().for_each(|&c| size[c as usize] += 1);
     let mut order: Vec<usize> = (0..n_classes).filter(|&c| size[c] <= MAX_BLOCK).collect();
@@ -89,7 +94,7 @@ pub(super) fn independent(pattern: &JacobianPattern) -> Option<Vec<bool>> {
     if 2 * eliminated < pattern.n() || reduced > MAX_REDUCED {
         return None;
     }
-    let filled = density(pattern, &class, &chosen, (&starts, &blocks), &size) >= MIN_DENSITY;
+    let filled = density(pattern, class, &chosen, (&starts, &blocks), &size) >= MIN_DENSITY;
     filled.then(|| class.iter().map(|&c| chosen[c as usize]).collect())
 }
 

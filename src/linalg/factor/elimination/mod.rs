@@ -60,8 +60,9 @@ pub(super) struct Elimination {
 impl Elimination {
     /// For the variables that suit, if there are such.
     pub fn detect(pattern: &JacobianPattern) -> Option<Self> {
-        let marked = detect::independent(pattern)?;
-        Plan::new(pattern, &marked).ok().map(|plan| Self::with(plan, pattern))
+        let (class, n_classes) = detect::classes(pattern);
+        let marked = detect::independent(pattern, (&class, n_classes))?;
+        Plan::new(pattern, &marked, (&class, n_classes)).ok().map(|plan| Self::with(plan, pattern))
     }
 
     /// For the variables marked.
@@ -69,7 +70,8 @@ impl Elimination {
     /// # Errors
     /// [`Dimension`](crate::Error::Dimension) if there are not `n` marks; [`Config`](crate::Error::Config) if more than [`MAX_BLOCK`] of them are coupled.
     pub fn new(pattern: &JacobianPattern, marked: &[bool]) -> Result<Self> {
-        Ok(Self::with(Plan::new(pattern, marked)?, pattern))
+        let (class, n_classes) = detect::classes(pattern);
+        Ok(Self::with(Plan::new(pattern, marked, (&class, n_classes))?, pattern))
     }
 
     fn with(plan: Plan, pattern: &JacobianPattern) -> Self {

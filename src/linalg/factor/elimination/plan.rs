@@ -3,7 +3,7 @@
 //! A *cell* is one eliminated block with the blocks of the Jacobian that touch it, or a single block that touches none. The
 //! variables that remain stand in classes (a camera); rows of a class are padded to whole vectors of [`LANES`] numbers.
 
-use super::detect::{NONE, blocks_of, classes, tuples};
+use super::detect::{NONE, blocks_of, tuples};
 use super::{LANES, MAX_BLOCK};
 use crate::error::{Error, Result};
 use crate::linalg::operator::JacobianPattern;
@@ -28,7 +28,7 @@ impl Class {
 }
 
 /// Where the entries of a block's rows go in a buffer `[eliminated | class | class | …]`, padded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     /// For each place of the tuple; below `eliminated` for eliminated variables.
     pub place: Vec<u32>,
@@ -90,18 +90,64 @@ pub(super) fn padded(n: usize) -> usize {
     n.next_multiple_of(LANES)
 }
 
+/// Buffers of the construction.
+#[derive(Default)]
+struct Scratch {
+    /// Classes of a cell, and of a block.
+    met: Vec<u32>,
+    own: Vec<u32>,
+    shape: Shape,
+    known: HashMap<Shape, u32>,
+}
+
+fn collect_classes(tuple: &[u32], class_of: &[u32], found: &mut Vec<u32>) {
+    for c in tuple.iter().map(|&i| class_of[i as usize]).filter(|&c| c != NONE) {
+        if found.last() != Some(&c) {
+            found.push(c);
+        }
+    }
+}
+
+fn sort_out(found: &mut Vec<u32>) {
+    found.sort_unstable();
+    found.dedup();
+}
+
+/// Where `i` stands among sorted numbers.
+fn position(sorted: &[u32], i: u32) -> usize {
+    sorted.partition_point(|v| *v < i)
+}
+
+impl Shape {
+    fn set(&mut self, classes: &[Class], tuple: &[u32], variables: &[u32], own: &[u32], class_of: &[u32]) {
+        self.stride = padded(variables.len());
+        self.parts.clear();
+        for &c in own {
+            self.parts.push(self.stride);
+            self.stride += classes[c as usize].rows();
+        }
+        let parts = &self.parts;
+        let place = |&i: &u32| match class_of[i as usize] {
+            NONE => position(variables, i) as u32,
+            c => (parts[position(own, c)] + position(&classes[c as usize].variables, i)) as u32,
+        };
+        self.place.clear();
+        self.place.extend(tuple.iter().map(place));
+    }
+}
+
 impl Plan {
-    /// For the elimination of the variables marked.
+    /// For the elimination of the variables marked, of a pattern with these classes.
     ///
     /// # Errors
     /// [`Error::Dimension`] if there are not `n` marks; [`Error::Config`] if more than [`MAX_BLOCK`] of the variables are
     /// coupled.
-    pub fn new(pattern: &JacobianPattern, marked: &[bool]) -> Result<Self> {
+    pub fn new(pattern: &JacobianPattern, marked: &[bool], class: (&[u32], usize)) -> Result<Self> {
         Error::check_len("marks of eliminated variables", pattern.n(), marked.len())?;
         let (component, members) = components(pattern, marked);
         let largest = members.iter().map(Vec::len).max().unwrap_or(0);
         Error::check_option(largest <= MAX_BLOCK, "eliminated block", "of at most 8 coupled variables", largest)?;
-        let (classes, class_of) = remaining(pattern, marked);
+        let (classes, class_of) = remaining(pattern, marked, class);
         let (starts, lists) = blocks_of(pattern, &component, members.len());
         let reduced = classes.last().map_or(0, |c| c.column + c.variables.len());
         let rows = classes.last().map_or(0, |c| c.row + c.rows());
@@ -117,13 +163,13 @@ impl Plan {
             shapes: Vec::new(),
             work: Vec::new(),
         };
-        let mut known = HashMap::new();
+        let mut scratch = Scratch::default();
         for (c, variables) in members.iter().enumerate() {
-            plan.add(pattern, &class_of, variables, &lists[starts[c]..starts[c + 1]], &mut known);
+            plan.add(pattern, &class_of, variables, &lists[starts[c]..starts[c + 1]], &mut scratch);
         }
         for (block, tuple) in tuples(pattern) {
             if tuple.iter().all(|&i| component[i as usize] == NONE) {
-                plan.add(pattern, &class_of, &[], &[block], &mut known);
+                plan.add(pattern, &class_of, &[], &[block], &mut scratch);
             }
         }
         Ok(plan)
@@ -136,35 +182,37 @@ impl Plan {
         class_of: &[u32],
         variables: &[u32],
         blocks: &[(u32, u32)],
-        known: &mut HashMap<Shape, u32>,
+        scratch: &mut Scratch,
     ) {
         let tuple_of = |(g, k): (u32, u32)| pattern.groups()[g as usize].variables(k as usize);
-        let class = |i: u32| class_of[i as usize];
-        let mut met: Vec<u32> = blocks.iter().flat_map(|&b| tuple_of(b)).map(|&i| class(i)).filter(|&c| c != NONE).collect();
-        met.sort_unstable();
-        met.dedup();
+        let Scratch { met, own, shape, known } = scratch;
+        met.clear();
+        blocks.iter().for_each(|&b| collect_classes(tuple_of(b), class_of, met));
+        sort_out(met);
         let first = (self.eliminated.len(), self.slots.len(), self.blocks.len());
         let mut width = 0;
-        for &c in &met {
+        for &c in &*met {
             self.slots.push(Slot { class: c, offset: width as u32 });
             width += self.classes[c as usize].rows();
         }
         let mut work = 0;
         for &(group, block) in blocks {
             let tuple = tuple_of((group, block));
-            let mut own: Vec<u32> = tuple.iter().map(|&i| class(i)).filter(|&c| c != NONE).collect();
-            own.sort_unstable();
-            own.dedup();
-            let shape = self.shape(tuple, variables, &own, class_of);
+            own.clear();
+            collect_classes(tuple, class_of, own);
+            sort_out(own);
+            shape.set(&self.classes, tuple, variables, own, class_of);
             work += shape.stride * shape.stride;
-            let next = known.len() as u32;
-            let shape = *known.entry(shape).or_insert_with_key(|shape| {
-                self.shapes.push(shape.clone());
-                next
-            });
-            self.blocks.push(CellBlock { group, block, shape, slots: self.block_slots.len() as u32 });
+            let number = match self.blocks.last().map(|b| b.shape).filter(|&last| self.shapes[last as usize] == *shape) {
+                Some(last) => last,
+                None => *known.entry(shape.clone()).or_insert_with_key(|shape| {
+                    self.shapes.push(shape.clone());
+                    self.shapes.len() as u32 - 1
+                }),
+            };
+            self.blocks.push(CellBlock { group, block, shape: number, slots: self.block_slots.len() as u32 });
             // The classes of a block are among those of its cell.
-            self.block_slots.extend(own.iter().map(|c| met.partition_point(|m| m < c) as u32));
+            self.block_slots.extend(own.iter().map(|c| position(met, *c) as u32));
         }
         self.eliminated.extend_from_slice(variables);
         self.work.push(1 + work + width * width * variables.len() / 2);
@@ -174,20 +222,6 @@ impl Plan {
             blocks: first.2..self.blocks.len(),
             width,
         });
-    }
-
-    fn shape(&self, tuple: &[u32], variables: &[u32], own: &[u32], class_of: &[u32]) -> Shape {
-        let (mut stride, mut parts) = (padded(variables.len()), Vec::with_capacity(own.len()));
-        for &c in own {
-            parts.push(stride);
-            stride += self.classes[c as usize].rows();
-        }
-        let position = |sorted: &[u32], i: u32| sorted.partition_point(|v| *v < i);
-        let place = |&i: &u32| match class_of[i as usize] {
-            NONE => position(variables, i) as u32,
-            c => (parts[position(own, c)] + position(&self.classes[c as usize].variables, i)) as u32,
-        };
-        Shape { place: tuple.iter().map(place).collect(), stride, parts }
     }
 
     /// Consecutive cells in about `n` pieces of equal work.
@@ -239,8 +273,7 @@ fn components(pattern: &JacobianPattern, marked: &[bool]) -> (Vec<u32>, Vec<Vec<
 }
 
 /// The classes of the variables that are not marked, by their first variable, and each variable's class.
-fn remaining(pattern: &JacobianPattern, marked: &[bool]) -> (Vec<Class>, Vec<u32>) {
-    let (class, n_classes) = classes(pattern);
+fn remaining(pattern: &JacobianPattern, marked: &[bool], (class, n_classes): (&[u32], usize)) -> (Vec<Class>, Vec<u32>) {
     let (mut number, mut found, mut class_of) = (vec![NONE; n_classes], Vec::<Class>::new(), vec![NONE; pattern.n()]);
     for i in (0..pattern.n()).filter(|i| !marked[*i]) {
         let own = &mut number[class[i] as usize];
