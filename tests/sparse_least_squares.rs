@@ -234,12 +234,13 @@ fn robust_losses_see_through_gross_errors() {
         (kept.iter().sum::<f64>() / (2 * kept.len()) as f64).sqrt()
     };
     let squares = good(&run(&plain, &x, methods::levenberg_marquardt_sparse()).1);
-    for loss in [RobustLoss::Huber, RobustLoss::SoftL1, RobustLoss::Cauchy] {
+    // A convex loss bounds what a gross error does, one that falls off forgets it.
+    for (loss, bound) in [(RobustLoss::Huber, 0.05 * squares), (RobustLoss::SoftL1, 0.05 * squares), (RobustLoss::Cauchy, 0.2)] {
         let element = AutoResidualElement(Reprojection(data.observations.iter().map(|o| o.pixel).collect()));
         let robust = ResidualElements::builder(x.len()).group(element, tuples.clone()).robust(loss, 0.5).build().unwrap();
         let found = good(&run(&robust, &x, methods::levenberg_marquardt_sparse()).1);
         println!("{loss:?}: {found:.3} pixels, least squares {squares:.3}");
-        assert!(found < 0.2 && squares > 2.0, "{loss:?}: {found} {squares}");
+        assert!(found < bound && squares > 2.0, "{loss:?}: {found} {squares}");
     }
 }
 
