@@ -73,7 +73,7 @@ fn exact_scene_is_recovered_from_a_perturbed_start_by_every_solver() {
     for sparse in [
         SparseSolver::default(),
         SparseSolver::Factorized(NormalMethod::Cholesky),
-        SparseSolver::Factorized(NormalMethod::Eliminate(vec![points])),
+        SparseSolver::Factorized(NormalMethod::Eliminate(points.collect())),
         SparseSolver::lsmr(),
     ] {
         let mut solver = methods::levenberg_marquardt_sparse();

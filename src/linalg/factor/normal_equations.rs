@@ -5,7 +5,6 @@ use super::elimination::{Damped, Elimination};
 use super::{NotPositiveDefinite, ShiftedCholesky};
 use crate::error::{Error, Result};
 use crate::linalg::operator::{JacobianPattern, SparseGram};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// How damped normal equations are solved.
@@ -20,7 +19,7 @@ pub enum NormalMethod {
     Cholesky,
     /// Elimination of these variables. They may be coupled with each other in blocks of at most 8; the system that remains is
     /// dense.
-    Eliminate(Vec<Range<usize>>),
+    Eliminate(Vec<usize>),
 }
 
 /// Solves `(JᵀJ + μD²) p = −Jᵀr` for many `μ`, with all buffers and what was found about the pattern kept.
@@ -83,12 +82,11 @@ impl NormalEquations {
         match &self.method {
             NormalMethod::Automatic => Ok(Elimination::detect(pattern)),
             NormalMethod::Cholesky => Ok(None),
-            NormalMethod::Eliminate(ranges) => {
+            NormalMethod::Eliminate(variables) => {
                 let mut marked = vec![false; pattern.n()];
-                for range in ranges {
-                    let part = marked.get_mut(range.clone());
-                    let error = Error::Dimension { what: "eliminated variables", expected: pattern.n(), found: range.end };
-                    part.ok_or(error)?.fill(true);
+                for &i in variables {
+                    let error = Error::Dimension { what: "eliminated variable", expected: pattern.n(), found: i };
+                    *marked.get_mut(i).ok_or(error)? = true;
                 }
                 Elimination::new(pattern, &marked).map(Some)
             }

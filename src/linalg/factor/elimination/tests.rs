@@ -138,7 +138,7 @@ fn elimination_and_sparse_cholesky_solve_as_dense_cholesky_does() {
         let (j, mut g) = (dense(&gram), vec![0.0; n]);
         gram.gradient(&mut g);
         let scale: Vec<f64> = j.column_iter().map(|c| c.norm()).collect();
-        for method in [NormalMethod::Automatic, NormalMethod::Cholesky, NormalMethod::Eliminate(vec![first..n])] {
+        for method in [NormalMethod::Automatic, NormalMethod::Cholesky, NormalMethod::Eliminate((first..n).collect())] {
             let mut equations = NormalEquations::new(method.clone());
             let mut p = vec![0.0; n];
             // The second round in the same buffers.
@@ -179,11 +179,10 @@ fn chains_and_large_or_empty_remainders_are_left_to_sparse_cholesky() {
 fn eliminations_that_cannot_be_are_errors() {
     let pattern = Arc::new(JacobianPattern::new(10, vec![(1, 10, (0..10).collect())]).unwrap());
     let gram = SparseGram::new(&pattern, &[1.0; 10], &[1.0]).unwrap();
-    let load =
-        |ranges: Vec<std::ops::Range<usize>>| NormalEquations::new(NormalMethod::Eliminate(ranges)).load(&gram, &[1.0; 10]);
-    assert!(matches!(load(vec![0..9]), Err(Error::Config { .. })));
-    assert!(matches!(load(vec![5..11]), Err(Error::Dimension { .. })));
-    assert!(load(vec![0..4, 5..9]).is_ok());
+    let load = |variables: &[usize]| NormalEquations::new(NormalMethod::Eliminate(variables.to_vec())).load(&gram, &[1.0; 10]);
+    assert!(matches!(load(&[0, 1, 2, 3, 4, 5, 6, 7, 8]), Err(Error::Config { .. })));
+    assert!(matches!(load(&[5, 10]), Err(Error::Dimension { .. })));
+    assert!(load(&[0, 1, 2, 3, 5, 6, 7, 8]).is_ok());
     assert!(matches!(NormalEquations::default().load(&gram, &[1.0; 3]), Err(Error::Dimension { .. })));
 }
 
@@ -193,8 +192,8 @@ fn singular_and_broken_systems_name_a_pivot() {
     let pattern = Arc::new(JacobianPattern::new(3, vec![(2, 3, vec![0, 1, 2])]).unwrap());
     for (values, method) in [
         ([1.0, 1.0, 0.0, 2.0, 2.0, 1.0], NormalMethod::Cholesky),
-        ([1.0, 1.0, 0.0, 2.0, 2.0, 1.0], NormalMethod::Eliminate(vec![0..2])),
-        ([1.0, 0.0, f64::NAN, 2.0, 1.0, 1.0], NormalMethod::Eliminate(vec![0..1])),
+        ([1.0, 1.0, 0.0, 2.0, 2.0, 1.0], NormalMethod::Eliminate(vec![0, 1])),
+        ([1.0, 0.0, f64::NAN, 2.0, 1.0, 1.0], NormalMethod::Eliminate(vec![0])),
     ] {
         let gram = SparseGram::new(&pattern, &values, &[1.0, 2.0]).unwrap();
         let mut equations = NormalEquations::new(method);
