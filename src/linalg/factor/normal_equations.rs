@@ -101,7 +101,8 @@ impl NormalEquations {
     /// `p ← −(JᵀJ + damping D²)⁻¹ gradient`, of the system loaded last.
     ///
     /// # Errors
-    /// [`NotPositiveDefinite`] at the first pivot that is not positive, or not finite.
+    /// [`NotPositiveDefinite`] at the first pivot that is not positive, or not finite; its deficit is zero where variables were
+    /// eliminated.
     pub fn solve(
         &mut self,
         gram: &SparseGram<'_>,

@@ -408,6 +408,22 @@ mod tests {
     }
 
     #[test]
+    fn lsmr_stops_where_the_normal_equations_are_solved_far_enough() {
+        let (a, b) = case(12, 5);
+        let mut steps = Vec::new();
+        for wanted in [0.5, 1e-2, 1e-6] {
+            let limits = LsmrLimits { a_tolerance: 0.0, b_tolerance: 0.0, normal_tolerance: wanted, ..LsmrLimits::default() };
+            let mut x = vec![0.0; 5];
+            let report = Lsmr::default().solve(&a, b.as_slice(), 0.0, &limits, &mut x).unwrap();
+            let normal = a.tr_mul(&(&b - &a * DVector::from_vec(x)));
+            assert!(normal.norm() <= wanted * a.tr_mul(&b).norm() * (1.0 + 1e-10));
+            assert_eq!(report.end, LsmrEnd::LeastSquares);
+            steps.push(report.iterations);
+        }
+        assert!(steps.is_sorted() && steps[0] < steps[2] && steps[2] <= 5, "{steps:?}");
+    }
+
+    #[test]
     fn lsmr_branches_report_what_happened() {
         let (a, b) = case(12, 5);
         let mut x = vec![1.0; 5];

@@ -123,3 +123,49 @@ fn factor(own: &mut [f64], n: usize, scale: &[f64], damping: f64) {
         own[j * n + j + 1..(j + 1) * n].iter_mut().for_each(|v| *v /= root);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::operator::JacobianPattern;
+    use nalgebra::{DMatrix, DVector};
+    use std::sync::Arc;
+
+    #[test]
+    fn factors_are_those_of_the_diagonal_blocks() {
+        // Runs 0..3 and 3..5, coupled by one block and each in one of its own.
+        let groups = vec![(2, 5, vec![0, 1, 2, 3, 4]), (3, 3, vec![0, 1, 2]), (2, 2, vec![3, 4])];
+        let pattern = Arc::new(JacobianPattern::new(5, groups).unwrap());
+        let values: Vec<f64> = (0..pattern.nnz()).map(|i| (1.7 * i as f64).sin()).collect();
+        let (residual, scale, damping) = (vec![0.0; pattern.m()], [1.0, 2.0, 0.5, 3.0, 1.0], 0.3);
+        let gram = SparseGram::new(&pattern, &values, &residual).unwrap();
+        let mut whole = vec![0.0; 25];
+        gram.write(&mut whole);
+        let apart = |i: usize, j: usize| (i < 3) != (j < 3);
+        let blocks = DMatrix::from_fn(5, 5, |i, j| {
+            if apart(i, j) { 0.0 } else { whole[5 * j + i] + if i == j { damping * scale[i] * scale[i] } else { 0.0 } }
+        });
+        let mut factor = JacobianBlocks::default();
+        factor.update(&gram, &scale, damping);
+        // R⁻¹ R⁻ᵀ is the inverse.
+        let v = DVector::from_fn(5, |i, _| (i as f64).cos());
+        let mut x = (&blocks * &v).as_slice().to_vec();
+        factor.solve_transposed(&mut x);
+        factor.solve(&mut x);
+        assert!(x.iter().zip(&v).all(|(x, v)| (x - v).abs() < 1e-13), "{x:?}");
+    }
+
+    #[test]
+    fn singular_and_long_blocks_take_their_diagonal() {
+        let long = MAX_BLOCK + 1;
+        let groups = vec![(1, 2, vec![0, 1]), (1, long, (2..2 + long as u32).collect())];
+        let pattern = Arc::new(JacobianPattern::new(3 + long, groups).unwrap());
+        let values: Vec<f64> = [2.0, 2.0].into_iter().chain((0..long).map(|i| 1.0 + i as f64)).collect();
+        let gram = SparseGram::new(&pattern, &values, &[0.0; 2]).unwrap();
+        let mut factor = JacobianBlocks::default();
+        factor.update(&gram, &vec![1.0; 3 + long], 0.0);
+        let mut x = vec![6.0; 3 + long];
+        factor.solve(&mut x);
+        assert_eq!((x[0], x[1], x[2], x[4], x[2 + long]), (3.0, 3.0, 6.0, 2.0, 6.0));
+    }
+}

@@ -27,7 +27,8 @@ pub use dual::{AutoResidualElement, DualResidualElement};
 /// `M` residuals of `N` variables, in as many variants `k` as there are elements of its type. Data of element `k` (an
 /// observation) is the implementor's, looked up by `k`.
 ///
-/// With feature `autodiff`, `AutoResidualElement` derives the Jacobian from one function generic over dual numbers.
+/// With feature `autodiff`, `AutoResidualElement` derives the Jacobian from one function generic over dual numbers. What is
+/// written by hand is checked by [`check::gradient`](crate::problem::check::gradient).
 pub trait ResidualElement<const N: usize, const M: usize>: Send + Sync {
     /// `rₖ(x)`.
     fn residuals(&self, k: usize, x: &[f64; N]) -> [f64; M];
