@@ -133,21 +133,49 @@ impl<'a> SparseGram<'a> {
                 || {
                     for run in range {
                         let (own, later) = std::mem::take(&mut rest).split_at_mut(runs[run + 1] - runs[run]);
-                        own.fill(0.0);
-                        for group in self.pattern.groups() {
-                            for &(k, place) in group.touching(run) {
-                                let rows = self.rows_of(group, k as usize).zip(&u[group.rows(k as usize)]);
-                                for (row, &u) in rows {
-                                    let row = &row[place as usize..place as usize + own.len()];
-                                    own.iter_mut().zip(row).for_each(|(o, a)| *o += a * if SQUARED { *a } else { u });
-                                }
-                            }
+                        // The usual lengths stay in registers.
+                        match own.len() {
+                            1 => own.copy_from_slice(&self.sum::<1, SQUARED>(run, u)),
+                            2 => own.copy_from_slice(&self.sum::<2, SQUARED>(run, u)),
+                            3 => own.copy_from_slice(&self.sum::<3, SQUARED>(run, u)),
+                            4 => own.copy_from_slice(&self.sum::<4, SQUARED>(run, u)),
+                            6 => own.copy_from_slice(&self.sum::<6, SQUARED>(run, u)),
+                            7 => own.copy_from_slice(&self.sum::<7, SQUARED>(run, u)),
+                            9 => own.copy_from_slice(&self.sum::<9, SQUARED>(run, u)),
+                            _ => self.sum_long::<SQUARED>(run, u, own),
                         }
                         rest = later;
                     }
                 },
             );
         });
+    }
+
+    /// Calls `add(row from the run's place on, entry of u)` for each row that touches the run.
+    #[inline(always)]
+    fn touching_rows(&self, run: usize, u: &[f64], mut add: impl FnMut(&[f64], f64)) {
+        for group in self.pattern.groups() {
+            for &(k, place) in group.touching(run) {
+                let rows = self.rows_of(group, k as usize).zip(&u[group.rows(k as usize)]);
+                rows.for_each(|(row, u)| add(&row[place as usize..], *u));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sum<const L: usize, const SQUARED: bool>(&self, run: usize, u: &[f64]) -> [f64; L] {
+        let mut sum = [0.0; L];
+        self.touching_rows(run, u, |row, u| {
+            if let Some(row) = row.first_chunk::<L>() {
+                (0..L).for_each(|l| sum[l] += row[l] * if SQUARED { row[l] } else { u });
+            }
+        });
+        sum
+    }
+
+    fn sum_long<const SQUARED: bool>(&self, run: usize, u: &[f64], own: &mut [f64]) {
+        own.fill(0.0);
+        self.touching_rows(run, u, |row, u| own.iter_mut().zip(row).for_each(|(o, a)| *o += a * if SQUARED { *a } else { u }));
     }
 }
 
