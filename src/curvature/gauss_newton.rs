@@ -2,8 +2,8 @@
 
 use super::Curvature;
 use crate::counts::{self, Counts};
-use crate::error::Result;
-use crate::linalg::operator::{Form, Gram};
+use crate::error::{Error, Result};
+use crate::linalg::operator::Form;
 use crate::linalg::{Operator, SymmetricOperator};
 use crate::problem::{At, Linearization, Linearize};
 use std::sync::Arc;
@@ -19,21 +19,23 @@ struct Shared<'a> {
     counts: &'a Counts,
 }
 
-impl Shared<'_> {
-    fn gram(&self) -> Result<Gram<'_>> {
-        self.point.gram()
-    }
-}
-
 impl SymmetricOperator for Shared<'_> {
     fn dim(&self) -> usize {
-        self.gram().map_or(0, |gram| gram.n)
+        match self.point.form() {
+            Ok(Form::Gram(gram)) => gram.dim(),
+            Ok(Form::SparseGram(gram)) => gram.dim(),
+            _ => 0,
+        }
     }
     fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
-        self.gram()?.apply(v, out)
+        match self.point.form()? {
+            Form::Gram(gram) => gram.apply(v, out),
+            Form::SparseGram(gram) => gram.apply(v, out),
+            _ => Err(Error::Unsupported { what: "a Gauss–Newton matrix", requirement: "a Jacobian" }),
+        }
     }
     fn form(&self) -> Form<'_> {
-        self.gram().map_or(Form::Product, Form::Gram)
+        self.point.form().unwrap_or(Form::Product)
     }
     fn bend(&self, v: &[f64], out: &mut [f64]) -> Option<Result<()>> {
         counts::add(&self.counts.cost, 1);
@@ -45,7 +47,7 @@ impl<O: Linearize> Curvature<O> for GaussNewton {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
         let shared = Shared { point: at.problem.linearize(at.x)?, counts: at.counts };
         counts::add(&at.counts.jacobian, 1);
-        shared.gram()?;
+        shared.point.form()?;
         Ok(Box::new(shared))
     }
 }

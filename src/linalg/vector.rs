@@ -143,6 +143,13 @@ pub fn norm(x: &[f64]) -> f64 {
     m * lanes(x.len(), |i| (x[i] / m) * (x[i] / m)).sqrt()
 }
 
+/// `‖D x‖₂` for `D = diag(d)`, safe against overflow and underflow of the squares.
+pub fn scaled_norm(d: &[f64], x: &[f64]) -> f64 {
+    let n = d.len().min(x.len());
+    let s = lanes(n, |i| (d[i] * x[i]) * (d[i] * x[i]));
+    if s.is_finite() && s > 1e-280 { s.sqrt() } else { d.iter().zip(x).fold(0.0, |s, (d, x)| hypot(s, d * x)) }
+}
+
 /// `√(a² + b²)`, safe against overflow and underflow of the squares; several times faster than the library's where they
 /// are in range, at an error of one unit in the last place instead of half.
 #[inline]

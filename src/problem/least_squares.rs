@@ -2,6 +2,7 @@
 //!
 //! `∇f = Jᵀr`; the Gauss–Newton matrix is `JᵀJ`, the exact Hessian `JᵀJ + Σ rᵢ ∇²rᵢ`.
 
+use super::kept::{Kept, same_bits};
 use super::residuals::{Linearization, Linearize, ResidualHessian, Residuals};
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
@@ -9,7 +10,7 @@ use crate::linalg::operator::{DenseMatrix, Gram};
 use crate::linalg::vector::{axpy, dot, scale};
 use argmin::core::{CostFunction, Error as ArgminError, Gradient, Hessian};
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// A nonlinear least-squares problem as an argmin problem over points of type `P`.
 ///
@@ -38,21 +39,20 @@ use std::sync::{Arc, Mutex, OnceLock};
 /// ```
 pub struct LeastSquares<R, P = Vec<f64>> {
     residuals: Arc<R>,
-    /// The last point; locked to look up or replace, never while the user's functions run.
-    kept: Mutex<Kept<R>>,
+    kept: Kept<Pass<R>>,
     point: PhantomData<fn() -> P>,
 }
 
 impl<R, P> Clone for LeastSquares<R, P> {
     fn clone(&self) -> Self {
-        Self { residuals: self.residuals.clone(), kept: Mutex::default(), point: PhantomData }
+        Self { residuals: self.residuals.clone(), kept: Kept::default(), point: PhantomData }
     }
 }
 
 impl<R: Residuals> LeastSquares<R> {
     /// Over points `Vec<f64>`; see [`over`](Self::over) for others.
     pub fn new(residuals: R) -> Self {
-        Self { residuals: Arc::new(residuals), kept: Mutex::default(), point: PhantomData }
+        Self { residuals: Arc::new(residuals), kept: Kept::default(), point: PhantomData }
     }
 
     /// The same problem over another container, for example `nalgebra::DVector<f64>`.
@@ -63,30 +63,6 @@ impl<R: Residuals> LeastSquares<R> {
 
 /// Part of the step over which the second derivative is taken: it is wanted to a digit or two.
 const BEND: f64 = 0.1;
-
-/// The last point, and one before it whose buffers the next point may take.
-struct Kept<R> {
-    last: Option<Arc<Pass<R>>>,
-    spare: Option<Arc<Pass<R>>>,
-}
-
-impl<R> Default for Kept<R> {
-    fn default() -> Self {
-        Self { last: None, spare: None }
-    }
-}
-
-impl<R> Kept<R> {
-    /// A point that nobody else holds.
-    fn free(&mut self) -> Option<Arc<Pass<R>>> {
-        let free = |pass: &mut Option<Arc<Pass<R>>>| pass.take_if(|pass| Arc::get_mut(pass).is_some());
-        free(&mut self.spare).or_else(|| free(&mut self.last))
-    }
-
-    fn keep(&mut self, pass: Arc<Pass<R>>) {
-        self.spare = self.last.replace(pass).or(self.spare.take());
-    }
-}
 
 /// Residuals at a point, and their Jacobian once it was asked for.
 struct Pass<R> {
@@ -171,25 +147,7 @@ impl<R: Residuals, P> LeastSquares<R, P> {
     }
 
     fn pass(&self, x: &[f64]) -> Result<Arc<Pass<R>>> {
-        let same = |pass: &Arc<Pass<R>>| pass.x.iter().map(|v| v.to_bits()).eq(x.iter().map(|v| v.to_bits()));
-        let lock = || self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut kept = lock();
-        if let Some(pass) = kept.last.as_ref().filter(|pass| same(pass)) {
-            return Ok(pass.clone());
-        }
-        let free = kept.free();
-        drop(kept);
-        let pass = match free {
-            Some(mut pass) => {
-                if let Some(own) = Arc::get_mut(&mut pass) {
-                    own.renew(x)?;
-                }
-                pass
-            }
-            None => Arc::new(Pass::new(self.residuals.clone(), x)?),
-        };
-        lock().keep(pass.clone());
-        Ok(pass)
+        self.kept.at(|pass| same_bits(&pass.x, x), |pass| pass.renew(x), || Pass::new(self.residuals.clone(), x))
     }
 }
 

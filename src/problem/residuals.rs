@@ -3,7 +3,7 @@
 use super::Objective;
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
-use crate::linalg::operator::Gram;
+use crate::linalg::operator::{Form, Gram};
 use std::sync::Arc;
 
 /// Residuals `r: ℝⁿ → ℝᵐ` and their Jacobian; object safe.
@@ -151,6 +151,14 @@ pub trait Linearization: Send + Sync {
     /// # Errors
     /// Whatever the user's Jacobian reports.
     fn gram(&self) -> Result<Gram<'_>>;
+    /// The Gram matrix as it is stored: [`Form::Gram`], or [`Form::SparseGram`] where the Jacobian is sparse and
+    /// [`gram`](Self::gram) is [`Error::Unsupported`].
+    ///
+    /// # Errors
+    /// Whatever the user's Jacobian reports.
+    fn form(&self) -> Result<Form<'_>> {
+        self.gram().map(Form::Gram)
+    }
     /// `out ← ∂²r(x)[v, v]`, at the cost of one evaluation of the residuals.
     ///
     /// # Errors

@@ -21,6 +21,8 @@
 //! | [`hybrid`] | Gauss–Newton, then Hessian | [`TwoDimensional`] | [`TrustRegion`] |
 //! | [`fisher_scoring`] | Fisher, certified by the Hessian | [`Factorized`] (QR) | [`Armijo`] |
 //! | [`fisher_scoring_trust_region`] | Fisher, certified by the Hessian | [`MoreHebden`] | [`TrustRegion`] |
+//! | [`levenberg_marquardt_sparse`] | Gauss–Newton, sparse | [`Damped`], factorized | [`DampingControl`] |
+//! | [`levenberg_marquardt_inexact`] | Gauss–Newton, sparse | [`Damped`], by LSMR | [`DampingControl`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
 //!
@@ -31,7 +33,8 @@
 use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, MinpackRadius, TrustRegion};
 use super::minimizer::Minimizer;
 use super::subproblem::{
-    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, Steihaug, TruncatedCg, TwoDimensional,
+    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, SparseSolver, Steihaug, TruncatedCg,
+    TwoDimensional,
 };
 use crate::curvature::{Absolute, Bfgs, Certified, Fisher, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, Sr1};
 
@@ -123,6 +126,19 @@ pub fn fisher_scoring() -> Minimizer<Certified<Fisher, Hessian>, Factorized, Arm
 pub fn fisher_scoring_trust_region() -> Minimizer<Certified<Fisher, Hessian>, MoreHebden, TrustRegion> {
     let curvature = Certified { model: Fisher, exact: Hessian };
     Minimizer::new(curvature, MoreHebden::default(), TrustRegion::default())
+}
+
+/// Levenberg–Marquardt for sparse Jacobians ([`ResidualElements`](crate::problem::ResidualElements)): the normal equations in
+/// scaled variables, by elimination of small blocks where the pattern has them, else by sparse Cholesky; Nielsen's control of
+/// the damping from a small first one, 10⁻⁴.
+pub fn levenberg_marquardt_sparse() -> Minimizer<GaussNewton, Damped, DampingControl> {
+    Minimizer::new(GaussNewton, Damped::default(), DampingControl { tau: 1e-4, ..DampingControl::default() })
+}
+
+/// The same without a matrix: each step by LSMR, preconditioned with diagonal blocks, to a tenth of its right-hand side.
+pub fn levenberg_marquardt_inexact() -> Minimizer<GaussNewton, Damped, DampingControl> {
+    let exact = levenberg_marquardt_sparse();
+    Minimizer::new(exact.curvature, Damped::sparse(SparseSolver::lsmr()), exact.globalization)
 }
 
 /// Dense BFGS with the Hager–Zhang line search.

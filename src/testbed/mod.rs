@@ -2,6 +2,8 @@
 //!
 //! A family is a file with a table of [`Entry`] lines; [`names`], [`problem`] and [`all`] read the tables.
 
+#[cfg(feature = "autodiff")]
+pub mod bundle_adjustment;
 pub mod chained;
 mod local;
 pub mod low_rank;

@@ -38,6 +38,13 @@ impl DenseCholesky {
         load_entries(operator, &mut self.entries)
     }
 
+    /// The `n × n` entries, to be written; the lower triangle is all that a factorization reads.
+    pub fn entries_mut(&mut self, n: usize) -> &mut [f64] {
+        self.n = n;
+        self.entries.resize(n * n, 0.0);
+        &mut self.entries
+    }
+
     pub fn norms(&self) -> MatrixNorms {
         MatrixNorms::dense(self.n, &self.entries)
     }

@@ -8,7 +8,7 @@ use super::dense::{DenseCholesky, check_entries};
 use super::norms::MatrixNorms;
 use super::sparse_cholesky::SparseCholesky;
 use crate::error::Result;
-use crate::linalg::operator::{Form, SymmetricOperator};
+use crate::linalg::operator::{Form, SparseGram, SparseView, SymmetricOperator};
 
 /// Why a Cholesky factorization stopped: the matrix is not positive definite.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -56,6 +56,8 @@ pub struct ShiftedCholesky {
     /// Entries of a diagonal matrix, and its factor.
     diagonal: Vec<f64>,
     pivots: Vec<f64>,
+    /// Entries of a matrix that came as its factor.
+    formed: Vec<f64>,
     dense: DenseCholesky,
     /// Boxed, and made when first needed: most of the size, and solvers are moved about by value.
     sparse: Option<Box<SparseCholesky>>,
@@ -97,11 +99,22 @@ impl ShiftedCholesky {
                 self.kernel = Kernel::Sparse;
                 self.sparse.get_or_insert_with(Box::default).load(self.n, view)
             }
+            Form::SparseGram(gram) => self.load_scaled(&gram, None),
             _ => {
                 self.kernel = Kernel::Dense;
                 self.dense.load(operator)
             }
         }
+    }
+
+    /// Forms and loads `D⁻¹ JᵀJ D⁻¹` for `D = diag(scale)`, or `JᵀJ`.
+    pub(super) fn load_scaled(&mut self, gram: &SparseGram<'_>, scale: Option<&[f64]>) -> Result<()> {
+        (self.state, self.kernel, self.n) = (State::Unfactored, Kernel::Sparse, gram.pattern.n());
+        let pattern = gram.pattern.gram();
+        self.formed.resize(pattern.nnz(), 0.0);
+        gram.write_sparse(scale, &mut self.formed);
+        let view = SparseView { starts: pattern.column_starts(), rows: pattern.row_indices(), values: &self.formed };
+        self.sparse.get_or_insert_with(Box::default).load(self.n, view)
     }
 
     /// Factors `B + shift·I`. After the first call for a pattern nothing is allocated.

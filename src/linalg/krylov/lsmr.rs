@@ -108,6 +108,8 @@ pub struct LsmrLimits {
     pub a_tolerance: f64,
     /// `‖r‖ ≤ b_tolerance ‖b‖ + a_tolerance ‖A‖‖x‖` (compatible system); relative error of `b`. Default 1e-12.
     pub b_tolerance: f64,
+    /// `‖Aᵀr‖ ≤ normal_tolerance ‖Aᵀb‖`: how far the normal equations are solved in an inexact Newton method. Default 0.
+    pub normal_tolerance: f64,
     /// Largest condition number estimated. Default infinite.
     pub condition_limit: f64,
     /// Bound on steps. Default 10 000.
@@ -116,7 +118,13 @@ pub struct LsmrLimits {
 
 impl Default for LsmrLimits {
     fn default() -> Self {
-        Self { a_tolerance: 1e-12, b_tolerance: 1e-12, condition_limit: f64::INFINITY, max_iterations: 10_000 }
+        Self {
+            a_tolerance: 1e-12,
+            b_tolerance: 1e-12,
+            normal_tolerance: 0.0,
+            condition_limit: f64::INFINITY,
+            max_iterations: 10_000,
+        }
     }
 }
 
@@ -246,6 +254,7 @@ impl Lsmr {
         self.h.copy_from_slice(&self.v);
         let mut alpha_bar = alpha;
         let mut zeta_bar = alpha * b_norm;
+        let forced = limits.normal_tolerance * zeta_bar;
         let (mut rho, mut rho_bar, mut c_bar, mut s_bar) = (1.0, 1.0, 1.0, 0.0);
         let mut frobenius = alpha;
         let (mut largest, mut smallest) = (0.0f64, f64::INFINITY);
@@ -316,7 +325,7 @@ impl Lsmr {
                 break;
             }
             let normal_bound = limits.a_tolerance * report.operator_norm * report.residual;
-            if report.normal_residual <= normal_bound || alpha == 0.0 {
+            if report.normal_residual <= normal_bound.max(forced) || alpha == 0.0 {
                 report.end = LsmrEnd::LeastSquares;
                 break;
             }
@@ -396,6 +405,22 @@ mod tests {
             Lsmr::default().solve(&s, b.as_slice(), 0.1, &LsmrLimits::default(), &mut x).unwrap();
             assert!(x.iter().zip(&want).all(|(x, w)| (x - w).abs() < 1e-12));
         }
+    }
+
+    #[test]
+    fn lsmr_stops_where_the_normal_equations_are_solved_far_enough() {
+        let (a, b) = case(12, 5);
+        let mut steps = Vec::new();
+        for wanted in [0.5, 1e-2, 1e-6] {
+            let limits = LsmrLimits { a_tolerance: 0.0, b_tolerance: 0.0, normal_tolerance: wanted, ..LsmrLimits::default() };
+            let mut x = vec![0.0; 5];
+            let report = Lsmr::default().solve(&a, b.as_slice(), 0.0, &limits, &mut x).unwrap();
+            let normal = a.tr_mul(&(&b - &a * DVector::from_vec(x)));
+            assert!(normal.norm() <= wanted * a.tr_mul(&b).norm() * (1.0 + 1e-10));
+            assert_eq!(report.end, LsmrEnd::LeastSquares);
+            steps.push(report.iterations);
+        }
+        assert!(steps.is_sorted() && steps[0] < steps[2] && steps[2] <= 5, "{steps:?}");
     }
 
     #[test]

@@ -10,7 +10,9 @@ mod diagonal;
 mod gram;
 mod kronecker;
 mod masked;
+mod jacobian_pattern;
 mod sparse;
+mod sparse_gram;
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
@@ -22,7 +24,9 @@ pub use diagonal::{Diagonal, ScaledIdentity};
 pub use gram::Gram;
 pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
 pub use masked::Masked;
+pub use jacobian_pattern::{JacobianPattern, RowGroup};
 pub use sparse::{Pattern, SparseMatrix, SparseView};
+pub use sparse_gram::SparseGram;
 
 /// A boxed operator that may borrow the curvature, the problem and the point it was made from.
 pub type Operator<'a> = Box<dyn SymmetricOperator + 'a>;
@@ -80,6 +84,8 @@ pub enum Form<'a> {
     Sparse(SparseView<'a>),
     /// `JᵀJ` by its factor.
     Gram(Gram<'a>),
+    /// `JᵀJ` by its sparse factor.
+    SparseGram(SparseGram<'a>),
 }
 
 impl<T: SymmetricOperator + ?Sized> SymmetricOperator for &T {
@@ -135,6 +141,7 @@ pub fn write_dense(operator: &dyn SymmetricOperator, out: &mut [f64]) -> Result<
             }
         }
         Form::Gram(gram) => gram.write(out),
+        Form::SparseGram(gram) => gram.write(out),
         Form::Diagonal(d) => {
             out.fill(0.0);
             d.iter().enumerate().for_each(|(i, v)| out[i * n + i] = *v);
@@ -171,6 +178,7 @@ pub fn write_diagonal(operator: &dyn SymmetricOperator, out: &mut [f64]) -> bool
             }
         }
         Form::Gram(gram) => out.iter_mut().enumerate().for_each(|(j, o)| *o = dot(gram.column(j), gram.column(j))),
+        Form::SparseGram(gram) => gram.column_squares(out),
         Form::Product => return false,
     }
     true

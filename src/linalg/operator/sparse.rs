@@ -66,6 +66,11 @@ impl Pattern {
         Ok(Pattern { n, column_starts, row_indices })
     }
 
+    /// From columns that are known to be sorted, symmetric and to hold the diagonal.
+    pub(super) fn from_columns(column_starts: Vec<usize>, row_indices: Vec<usize>) -> Self {
+        Self { n: column_starts.len() - 1, column_starts, row_indices }
+    }
+
     /// Dimension.
     pub fn dim(&self) -> usize {
         self.n

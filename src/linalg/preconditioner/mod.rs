@@ -5,6 +5,7 @@
 mod block_jacobi;
 mod incomplete_cholesky;
 mod jacobi;
+mod jacobian_blocks;
 mod quasi_newton;
 
 use super::SymmetricOperator;
@@ -13,6 +14,7 @@ use crate::error::Result;
 pub use block_jacobi::BlockJacobi;
 pub use incomplete_cholesky::IncompleteCholesky;
 pub use jacobi::Jacobi;
+pub use jacobian_blocks::JacobianBlocks;
 pub use quasi_newton::QuasiNewton;
 
 /// An approximate inverse that follows a changing matrix: [`apply`](SymmetricOperator::apply) is `out ← M⁻¹ v`.

@@ -1,11 +1,12 @@
 //! The damped step `(B + μ D²) p = −g` for `size = 1/μ`.
 //!
-//! For a Gauss–Newton matrix it is the least-squares problem `min ‖J p + r‖² + μ ‖D p‖²`, solved by QR of `J` with Moré's
-//! scaling; for any other `B` it is a Cholesky factorization of `B + μ I`.
+//! For a Gauss–Newton matrix it is the least-squares problem `min ‖J p + r‖² + μ ‖D p‖²` with Moré's scaling, solved by QR of
+//! `J`, or where `J` is sparse as a [`SparseSolver`] says; for any other `B` it is a Cholesky factorization of `B + μ I`.
 //!
 //! # Reference
 //! Levenberg (1944); Marquardt (1963); Moré (1978), §6 (scaling).
 
+use super::damped_sparse::{SparseDamped, SparseSolver};
 use super::jacobian_scale::JacobianScale;
 use super::{Model, Step, Subproblem, check_size};
 use crate::error::{Error, Result};
@@ -20,6 +21,9 @@ use crate::second_order::Damping;
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Damped {
+    /// How a sparse Jacobian is dealt with. By default the normal equations are factorized, by elimination of small blocks
+    /// where the pattern has them.
+    pub sparse: SparseSolver,
     scale: JacobianScale,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Scratch,
@@ -27,11 +31,28 @@ pub struct Damped {
 
 #[derive(Debug, Clone, Default)]
 struct Scratch {
-    by_qr: bool,
+    kind: Kind,
     qr: PivotedQr,
+    sparse: SparseDamped,
     cholesky: ShiftedCholesky,
     work: Vec<f64>,
     factorizations: u64,
+}
+
+/// What the loaded matrix is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Kind {
+    #[default]
+    Any,
+    Gram,
+    SparseGram,
+}
+
+impl Damped {
+    /// With another way to deal with sparse Jacobians.
+    pub fn sparse(sparse: SparseSolver) -> Self {
+        Self { sparse, ..Self::default() }
+    }
 }
 
 impl Subproblem for Damped {
@@ -45,20 +66,31 @@ impl Subproblem for Damped {
         let s = &mut self.scratch;
         s.factorizations = 0;
         s.work.resize(model.gradient.len(), 0.0);
-        s.by_qr = false;
-        if let Form::Gram(gram) = model.curvature.form() {
-            (s.by_qr, s.factorizations) = (true, 1);
-            return s.qr.factor(gram, self.scale.update(gram));
+        match model.curvature.form() {
+            Form::Gram(gram) => {
+                (s.kind, s.factorizations) = (Kind::Gram, 1);
+                s.qr.factor(gram, self.scale.update(gram))
+            }
+            Form::SparseGram(gram) => {
+                s.kind = Kind::SparseGram;
+                s.sparse.prepare(&self.sparse, &gram, self.scale.update_sparse(gram, &mut s.work))
+            }
+            _ => {
+                s.kind = Kind::Any;
+                self.scale.forget();
+                s.cholesky.load(model.curvature)
+            }
         }
-        self.scale.forget();
-        s.cholesky.load(model.curvature)
     }
 
     fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
         let damping = 1.0 / check_size(size)?;
         Error::check_len("step", model.gradient.len(), p.len())?;
         let s = &mut self.scratch;
-        if s.by_qr {
+        if let (Kind::SparseGram, Form::SparseGram(gram)) = (s.kind, model.curvature.form()) {
+            return s.sparse.step(&self.sparse, &gram, model.gradient, damping, p);
+        }
+        if s.kind == Kind::Gram {
             let scaled = s.qr.solve_damped(damping);
             s.qr.step(p);
             let (image, damped) = (s.qr.image(), damping * scaled * scaled);
@@ -81,10 +113,13 @@ impl Subproblem for Damped {
     }
 
     fn factorizations(&self) -> u64 {
-        self.scratch.factorizations
+        match self.scratch.kind {
+            Kind::SparseGram => self.scratch.sparse.factorizations,
+            _ => self.scratch.factorizations,
+        }
     }
 
     fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
-        self.scratch.by_qr.then(|| self.scale.length(x)).flatten()
+        (self.scratch.kind != Kind::Any).then(|| self.scale.length(x)).flatten()
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Moré (1978), *The Levenberg–Marquardt algorithm*, §6.
 
-use crate::linalg::operator::Gram;
-use crate::linalg::vector::{hypot, norm};
+use crate::linalg::operator::{Gram, SparseGram};
+use crate::linalg::vector::{norm, scaled_norm};
 
 /// The largest length so far of each column of `J`; 1 for a column that was always zero.
 #[derive(Debug, Clone, Default)]
@@ -21,11 +21,21 @@ impl JacobianScale {
 
     /// Takes the columns at a new point into account and returns `D`.
     pub fn update(&mut self, gram: Gram<'_>) -> &[f64] {
-        if self.longest.len() != gram.n {
-            self.longest = vec![0.0; gram.n];
+        self.lengthen(gram.n, |j| norm(gram.column(j)))
+    }
+
+    /// The same for a sparse `J`; `work` has `n` entries.
+    pub fn update_sparse(&mut self, gram: SparseGram<'_>, work: &mut [f64]) -> &[f64] {
+        gram.column_squares(work);
+        self.lengthen(work.len(), |j| work[j].sqrt())
+    }
+
+    fn lengthen(&mut self, n: usize, length: impl Fn(usize) -> f64) -> &[f64] {
+        if self.longest.len() != n {
+            self.longest = vec![0.0; n];
         }
         for (j, longest) in self.longest.iter_mut().enumerate() {
-            *longest = longest.max(norm(gram.column(j)));
+            *longest = longest.max(length(j));
         }
         self.scale.clear();
         self.scale.extend(self.longest.iter().map(|&l| if l > 0.0 && l.is_finite() { l } else { 1.0 }));
@@ -39,6 +49,6 @@ impl JacobianScale {
 
     /// `‖D x‖`; `None` before the first point.
     pub fn length(&self, x: &[f64]) -> Option<f64> {
-        (self.scale.len() == x.len()).then(|| x.iter().zip(&self.scale).fold(0.0f64, |s, (x, d)| hypot(s, x * d)))
+        (self.scale.len() == x.len()).then(|| scaled_norm(&self.scale, x))
     }
 }

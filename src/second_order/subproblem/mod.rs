@@ -3,6 +3,7 @@
 mod cubic;
 mod cubic_lanczos;
 mod damped;
+mod damped_sparse;
 mod dogleg;
 mod factorized;
 mod forcing;
@@ -27,6 +28,8 @@ pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
 pub use damped::Damped;
 pub use dogleg::{Dogleg, TwoDimensional};
+pub use damped_sparse::SparseSolver;
+pub use dogleg::Dogleg;
 pub use factorized::Factorized;
 pub use forcing::Forcing;
 pub use gltr::Gltr;

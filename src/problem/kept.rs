@@ -1,0 +1,62 @@
+//! The last point of a problem, shared by everything that is asked about it there.
+
+use crate::error::Result;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The last point, and one before it whose buffers the next point may take. Locked to look up or replace, never while the
+/// user's functions run.
+pub(super) struct Kept<T>(Mutex<Points<T>>);
+
+struct Points<T> {
+    last: Option<Arc<T>>,
+    spare: Option<Arc<T>>,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Points { last: None, spare: None }))
+    }
+}
+
+impl<T> Kept<T> {
+    /// The last point if it is the `same`; else the buffers of one that nobody else holds, `renew`ed, or a `new` one.
+    pub fn at(
+        &self,
+        same: impl Fn(&T) -> bool,
+        renew: impl FnOnce(&mut T) -> Result<()>,
+        new: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock();
+        if let Some(point) = kept.last.as_ref().filter(|point| same(point)) {
+            return Ok(point.clone());
+        }
+        let free = kept.free();
+        drop(kept);
+        let point = match free {
+            Some(mut point) => {
+                if let Some(own) = Arc::get_mut(&mut point) {
+                    renew(own)?;
+                }
+                point
+            }
+            None => Arc::new(new()?),
+        };
+        let mut kept = lock();
+        kept.spare = kept.last.replace(point.clone()).or(kept.spare.take());
+        Ok(point)
+    }
+}
+
+impl<T> Points<T> {
+    /// A point that nobody else holds.
+    fn free(&mut self) -> Option<Arc<T>> {
+        let free = |point: &mut Option<Arc<T>>| point.take_if(|point| Arc::get_mut(point).is_some());
+        free(&mut self.spare).or_else(|| free(&mut self.last))
+    }
+}
+
+/// Whether two points are the same bit for bit.
+pub(super) fn same_bits(a: &[f64], b: &[f64]) -> bool {
+    a.iter().map(|v| v.to_bits()).eq(b.iter().map(|v| v.to_bits()))
+}
