@@ -1,7 +1,7 @@
 //! A symmetric matrix restricted to some of its variables, in the same dimension: what a step looks at while the other
 //! variables are held.
 
-use super::{DenseMatrix, Form, Operator, SparseView, SymmetricOperator, write_dense, write_diagonal};
+use super::{DenseMatrix, Form, Operator, SparseGram, SparseView, SymmetricOperator, write_dense, write_diagonal};
 use crate::error::{Error, Result};
 use crate::linalg::operator::Gram;
 use crate::linalg::vector::axpy;
@@ -30,6 +30,11 @@ enum Entries {
         jacobian: Vec<f64>,
         residual: Vec<f64>,
     },
+    /// Entries of the Jacobian in its pattern.
+    SparseGram {
+        values: Vec<f64>,
+        residual: Vec<f64>,
+    },
 }
 
 impl<'a> Masked<'a> {
@@ -47,7 +52,7 @@ impl<'a> Masked<'a> {
         let c = if known && largest > 0.0 && largest.is_finite() { largest } else { 1.0 };
         let mut masked = Self { inner, held: held.to_vec(), diagonal: c, entries: Entries::Products };
         masked.entries = masked.copy(&diagonal, moved)?;
-        if matches!(masked.entries, Entries::Gram { .. }) {
+        if matches!(masked.entries, Entries::Gram { .. } | Entries::SparseGram { .. }) {
             masked.diagonal = 0.0;
         }
         Ok(masked)
@@ -63,6 +68,13 @@ impl<'a> Masked<'a> {
                     jacobian[j * residual.len()..(j + 1) * residual.len()].fill(0.0);
                 }
                 Entries::Gram { jacobian, residual }
+            }
+            Form::SparseGram(gram) => {
+                let shift: Vec<f64> = moved.iter().zip(held).map(|(m, held)| if *held { *m } else { 0.0 }).collect();
+                let mut residual = vec![0.0; gram.residual.len()];
+                gram.product(&shift, &mut residual);
+                axpy(1.0, gram.residual, &mut residual);
+                Entries::SparseGram { values: gram.without_columns(held), residual }
             }
             Form::Dense(_) | Form::Rows(_) => {
                 let mut entries = vec![0.0; n * n];
@@ -124,7 +136,10 @@ impl SymmetricOperator for Masked<'_> {
             (Entries::Gram { jacobian, residual }, _) => {
                 Gram::new(self.held.len(), jacobian, residual).map_or(Form::Product, Form::Gram)
             }
-            (Entries::Products | Entries::Sparse(_), _) => Form::Product,
+            (Entries::SparseGram { values, residual }, Form::SparseGram(gram)) => {
+                SparseGram::new(gram.pattern, values, residual).map_or(Form::Product, Form::SparseGram)
+            }
+            (Entries::Products | Entries::Sparse(_) | Entries::SparseGram { .. }, _) => Form::Product,
         }
     }
 

@@ -35,6 +35,21 @@ impl<'a> SparseGram<'a> {
         Ok(Self { pattern, values, residual })
     }
 
+    /// The entries of `J` with some columns set to zero, in the order of the pattern.
+    pub fn without_columns(&self, dropped: &[bool]) -> Vec<f64> {
+        let mut values = self.values.to_vec();
+        for group in self.pattern.groups() {
+            let (block, width) = (group.height() * group.width(), group.width());
+            for (k, block) in values[group.all_values()].chunks_exact_mut(block).enumerate() {
+                for row in block.chunks_exact_mut(width) {
+                    let entries = row.iter_mut().zip(group.variables(k));
+                    entries.filter(|(_, i)| dropped[**i as usize]).for_each(|(v, _)| *v = 0.0);
+                }
+            }
+        }
+        values
+    }
+
     /// `out ← Jᵀr`.
     pub fn gradient(&self, out: &mut [f64]) {
         self.transposed_product(self.residual, out);
