@@ -11,6 +11,7 @@ mod lbfgs;
 mod outer;
 mod preconditioned;
 mod sr1;
+mod tridiagonal_kfac;
 
 use crate::error::Result;
 use crate::linalg::Operator;
@@ -27,6 +28,7 @@ pub use lbfgs::Lbfgs;
 pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;
 pub use sr1::Sr1;
+pub use tridiagonal_kfac::{Tridiagonal, TridiagonalFactors, TridiagonalKfac};
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.
 ///
