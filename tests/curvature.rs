@@ -6,7 +6,7 @@ mod fixtures;
 
 use approx::assert_relative_eq;
 use curvkit::curvature::{Blocks, Dense, Diagonal, EmpiricalFisher, Explicit, Fisher, GaussNewton, MonteCarloFisher};
-use curvkit::curvature::{Ekfac, Kfac, OuterProducts, OutputFactor, Sharing};
+use curvkit::curvature::{Ekfac, Kfac, OuterProducts, OutputFactor, Sharing, TridiagonalKfac};
 use curvkit::linalg::SymmetricOperator;
 use curvkit::linalg::factor::SymmetricEigen;
 use curvkit::linalg::operator::Kronecker;
@@ -341,4 +341,69 @@ fn damped_solves_and_log_determinants_of_every_form_hold_over_sixteen_decades() 
     }
     println!("worst residual of a damped solve {:.1e} ({})", worst.0, worst.1);
     assert!(worst.0 <= 1e-10, "{worst:?}");
+}
+
+#[test]
+fn tridiagonal_kfac_agrees_with_the_kronecker_blocks_and_has_a_block_tridiagonal_inverse() {
+    let net = Network::perceptron(&[3, 4, 3, 2], Activation::Tanh).expect("network");
+    let theta = net.initialize(Initialization::Glorot, 4).expect("parameters");
+    let layout = net.layout();
+    let problem = Supervised::new(net, SquaredError, normal(3, 60, 2), normal(2, 60, 3)).expect("problem");
+    let at = problem.evaluate(&theta).expect("evaluation");
+    let n = theta.len();
+    let matrix = TridiagonalKfac::<GaussNewton>::default().factors(&at).and_then(|f| f.damped(0.0)).expect("matrix");
+    let whole = dense(&matrix);
+    let inverse = columns(n, |v, out| matrix.apply_inverse(v, out).expect("product"));
+    // One is the inverse of the other.
+    let identity = columns(n, |v, out| {
+        let mut w = vec![0.0; n];
+        matrix.apply(v, &mut w).and_then(|()| matrix.apply_inverse(&w, out)).expect("product");
+    });
+    let unit: Vec<f64> = (0..n * n).map(|k| f64::from(k.is_multiple_of(n + 1))).collect();
+    assert!(difference(&identity, &unit) < 1e-9, "{:e}", difference(&identity, &unit));
+    // The Kronecker products of neighbouring layers, from the definition: A and G as sums over samples and root columns.
+    let (mut inputs, mut signals): (Vec<Vec<Vec<f64>>>, Vec<Vec<Vec<f64>>>) = (Vec::new(), Vec::new());
+    GaussNewton
+        .each(&at, &mut |pass| {
+            for (l, layer) in pass.layers().iter().enumerate() {
+                if inputs.len() == l {
+                    inputs.push(layer.inputs.col_iter().map(|c| c.iter().copied().chain([1.0]).collect()).collect());
+                    signals.push(Vec::new());
+                }
+                signals[l].extend(layer.signals.col_iter().map(|c| c.iter().copied().collect::<Vec<f64>>()));
+            }
+            Ok(())
+        })
+        .expect("passes");
+    let mean = |x: &[Vec<f64>], y: &[Vec<f64>], i: usize, j: usize| {
+        x.iter().zip(y).map(|(x, y)| x[i] * y[j]).sum::<f64>() / 60.0
+    };
+    let largest = whole.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let scale = inverse.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let (mut beside, mut far) = (0.0f64, 0.0f64);
+    for (l, a) in layout.iter().enumerate() {
+        for (m, b) in layout.iter().enumerate() {
+            for (i, j) in a.range().flat_map(|i| b.range().map(move |j| (i, j))) {
+                if l.abs_diff(m) > 1 {
+                    far = far.max(inverse[j * n + i].abs() / scale);
+                    continue;
+                }
+                let (i0, j0) = (i - a.offset, j - b.offset);
+                let expected = mean(&inputs[l], &inputs[m], i0 / a.rows, j0 / b.rows)
+                    * mean(&signals[l], &signals[m], i0 % a.rows, j0 % b.rows);
+                beside = beside.max((whole[j * n + i] - expected).abs() / largest);
+            }
+        }
+    }
+    println!("difference from the Kronecker blocks {beside:.1e}; inverse outside the three diagonals {far:.1e}");
+    assert!(beside <= 1e-12 && far <= 1e-12);
+    // A positive definite matrix: no negative curvature anywhere.
+    let mut eigen = SymmetricEigen::default();
+    eigen.factor(n, &whole).expect("eigenvalues");
+    assert!(eigen.values()[0] > 0.0);
+    // Damped solves of the factored kind invert the matrix of the damped factors.
+    let damped = TridiagonalKfac::<GaussNewton>::default().factors(&at).and_then(|f| f.damped(1e-2)).expect("matrix");
+    let (mut x, mut r) = (vec![0.0; n], vec![0.0; n]);
+    damped.apply_inverse(&theta, &mut x).and_then(|()| damped.apply(&x, &mut r)).expect("solve");
+    assert!(difference(&r, &theta) <= 1e-10);
 }

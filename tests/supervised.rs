@@ -3,7 +3,7 @@
 
 use argmin::core::{Executor, IterState, Solver};
 use curvkit::curvature::{Blocks, Dense, Diagonal, Ekfac, EmpiricalFisher, Fisher, GaussNewton, HessianProducts, Kfac};
-use curvkit::curvature::{KroneckerDamping, MonteCarloFisher, OutputFactor};
+use curvkit::curvature::{KroneckerDamping, MonteCarloFisher, OutputFactor, TridiagonalKfac};
 use curvkit::loss::{BinaryCrossEntropy, SoftmaxCrossEntropy};
 use curvkit::model::{Activation, Batch, Initialization, Network};
 use curvkit::problem::Supervised;
@@ -149,7 +149,8 @@ fn every_triple_reaches_the_best_known_value() {
                         Kfac::<EmpiricalFisher>::default(),
                         Kfac::<GaussNewton> { damping: KroneckerDamping::Factored, ..Default::default() },
                         Kfac::<GaussNewton> { outputs: OutputFactor::Identity, ..Default::default() },
-                        Ekfac::<GaussNewton>::default()
+                        Ekfac::<GaussNewton>::default(),
+                        TridiagonalKfac::<GaussNewton>::default()
                     ],
                     $subproblems,
                     $globalizations

@@ -14,6 +14,7 @@ mod outer;
 mod preconditioned;
 mod residual_term;
 mod sr1;
+mod tridiagonal_kfac;
 
 use crate::error::Result;
 use crate::linalg::Operator;
@@ -32,6 +33,7 @@ pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;
 pub use residual_term::ResidualTerm;
 pub use sr1::Sr1;
+pub use tridiagonal_kfac::{Tridiagonal, TridiagonalFactors, TridiagonalKfac};
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.
 ///

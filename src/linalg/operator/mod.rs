@@ -5,6 +5,7 @@
 
 mod block_diagonal;
 mod closed_form;
+mod combination;
 mod dense;
 mod diagonal;
 mod gram;
@@ -19,6 +20,7 @@ use crate::linalg::vector::dot;
 
 pub use block_diagonal::BlockDiagonal;
 pub use closed_form::ClosedForm;
+pub use combination::{Combination, Restricted};
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
 pub use gram::Gram;
