@@ -6,7 +6,7 @@ use curvkit::Error;
 use curvkit::curvature::GaussNewton;
 use curvkit::dataset::bal;
 use curvkit::linalg::factor::NormalMethod;
-use curvkit::problem::{AutoResidualElement, DualNum, DualResidualElement, Linearize, ResidualElements, RobustLoss};
+use curvkit::problem::{AutoResidualElement, Bounds, DualNum, DualResidualElement, Linearize, ResidualElements, RobustLoss};
 use curvkit::second_order::globalization::{Armijo, TrustRegion};
 use curvkit::second_order::methods;
 use curvkit::second_order::minimizer::Minimizer;
@@ -255,4 +255,44 @@ fn scenes_and_data_that_do_not_fit_together_are_errors() {
     let mut wrong = data.clone();
     wrong.observations[3].point = 5;
     assert!(matches!(problem(&wrong).err(), Some(Error::Dimension { .. })));
+}
+
+#[test]
+fn bounds_hold_over_sparse_jacobians() {
+    let (data, truth) = Scene { noise: 0.5, ..Scene::default() }.generate().unwrap();
+    let (problem, x) = (problem(&data).unwrap(), variables(&data));
+    // Focal lengths may not reach their true values; nor may the first coordinate of every seventh point.
+    let (mut lower, mut upper) = (vec![f64::NEG_INFINITY; x.len()], vec![f64::INFINITY; x.len()]);
+    let points = 9 * data.cameras.len();
+    for camera in 0..data.cameras.len() {
+        upper[9 * camera + 6] = truth[9 * camera + 6] * 0.995;
+    }
+    (points..x.len()).step_by(21).for_each(|i| lower[i] = truth[i] + 0.01);
+    let bounds = Bounds::new(lower, upper).unwrap();
+    let mut start = x.clone();
+    bounds.project(&mut start);
+    let mut answers = Vec::new();
+    for sparse in [SparseSolver::default(), SparseSolver::Factorized(NormalMethod::Cholesky), SparseSolver::lsmr()] {
+        let mut solver = methods::levenberg_marquardt_sparse().within(bounds.clone());
+        solver.subproblem = Damped::sparse(sparse);
+        (solver.stopping.gtol_abs, solver.stopping.gtol_rel, solver.stopping.ftol) = (0.0, 1e-10, 0.0);
+        let (cost, x, iterations) = run(&problem, &start, solver);
+        let g = problem.gradient(&x).unwrap();
+        let largest = problem.gradient(&start).unwrap().iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let (mut active, mut free) = (0, 0.0f64);
+        for (i, (x, g)) in x.iter().zip(&g).enumerate() {
+            assert!(bounds.lower()[i] <= *x && *x <= bounds.upper()[i]);
+            if *x == bounds.lower()[i] || *x == bounds.upper()[i] {
+                active += 1;
+                let inward = if *x == bounds.lower()[i] { *g } else { -g };
+                assert!(inward >= 0.0, "{i}: the wrong sign of a multiplier");
+            } else {
+                free = free.max(g.abs());
+            }
+        }
+        println!("{iterations} iterations, cost {cost:.10}, {active} active, free gradient {:.1e}", free / largest);
+        assert!(active > 0 && free <= 1e-8 * largest, "{active} {:e}", free / largest);
+        answers.push(cost);
+    }
+    assert!(answers.iter().all(|cost| (cost - answers[0]).abs() <= 1e-8 * answers[0]), "{answers:?}");
 }

@@ -3,8 +3,8 @@
 //! Levenberg–Marquardt brings the parameters near, exact-Newton steps give them the digits that the data allow
 //! ([`finish`]), and [`Statistics`] says how well each is determined.
 
-mod constraints;
 pub mod basis;
+mod constraints;
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
@@ -29,8 +29,8 @@ use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, Solver};
 use std::sync::{Arc, Mutex};
 
-pub use constraints::{Constraints, Role};
 pub use basis::Design;
+pub use constraints::{Constraints, Role};
 pub use finish::{Finish, Finished};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;

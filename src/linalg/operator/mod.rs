@@ -9,9 +9,9 @@ mod combination;
 mod dense;
 mod diagonal;
 mod gram;
+mod jacobian_pattern;
 mod kronecker;
 mod masked;
-mod jacobian_pattern;
 mod sparse;
 mod sparse_gram;
 
@@ -24,9 +24,9 @@ pub use combination::{Combination, Restricted};
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
 pub use gram::Gram;
+pub use jacobian_pattern::{JacobianPattern, RowGroup};
 pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
 pub use masked::Masked;
-pub use jacobian_pattern::{JacobianPattern, RowGroup};
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 pub use sparse_gram::SparseGram;
 
