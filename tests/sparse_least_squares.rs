@@ -270,7 +270,7 @@ fn bounds_hold_over_sparse_jacobians() {
     (points..x.len()).step_by(21).for_each(|i| lower[i] = truth[i] + 0.01);
     let bounds = Bounds::new(lower, upper).unwrap();
     let mut start = x.clone();
-    bounds.project(&mut start);
+    bounds.project(&mut start).unwrap();
     let mut answers = Vec::new();
     for sparse in [SparseSolver::default(), SparseSolver::Factorized(NormalMethod::Cholesky), SparseSolver::lsmr()] {
         let mut solver = methods::levenberg_marquardt_sparse().within(bounds.clone());
