@@ -7,6 +7,9 @@
 //!    with the model shifted to there; at most `n` times. So a step reaches every bound it is heading for at once.
 //! 4. The projected gradient path, searched for sufficient decrease of the model, is the safeguard: the better of the two
 //!    is taken. It is what global convergence and the identification of the active bounds rest on.
+//! 5. Where that path would win, since the bounds were put on variables that were not to stay there, the step is followed from
+//!    bound to bound instead: up to the first, where that variable is held and the subproblem solved again, and so on. This
+//!    never raises a convex model.
 //!
 //! # Reference
 //! Bertsekas (1982), SIAM J. Control Optim. 20(2) (binding variables); Moré & Toraldo (1991), SIAM J. Optim. 1(1), and Lin
@@ -24,6 +27,8 @@ use crate::problem::Bounds;
 const SUFFICIENT: f64 = 0.1;
 /// Factor by which the projected path is shortened.
 const SHORTER: f64 = 0.25;
+/// Bounds that a step is followed along.
+const MAX_BOUNDS: usize = 30;
 /// Points of the projected path that are looked at.
 const MAX_CAUCHY: usize = 40;
 
@@ -152,30 +157,35 @@ impl<'a> Face<'a> {
         if within(self.bounds, self.full.x, p) || !proposed.length.is_finite() {
             return Ok(proposed);
         }
+        let unbounded = p.to_vec();
         let cauchy = self.cauchy(subproblem, size, proposed.length)?;
         let mut inner = proposed.inner;
         self.clamp(subproblem, state, size, p, &mut inner)?;
         let mut numbers = self.numbers(subproblem, size, p)?;
-        if let Some(cauchy) = cauchy {
-            let fallback = self.numbers(subproblem, size, &cauchy)?;
-            // A line search needs descent as well. Written so that NaN loses.
-            let good = numbers.0.predicted >= fallback.0.predicted && numbers.1 < 0.0;
-            if !good {
-                p.copy_from_slice(&cauchy);
-                numbers = fallback;
-            }
+        let Some(cauchy) = cauchy else { return Ok(Step { inner, ..numbers.0 }) };
+        let fallback = self.numbers(subproblem, size, &cauchy)?;
+        // A line search needs descent as well. Written so that NaN loses.
+        let wins = |numbers: &(Step, f64)| numbers.0.predicted >= fallback.0.predicted && numbers.1 < 0.0;
+        if !wins(&numbers) {
+            p.copy_from_slice(&unbounded);
+            self.follow(subproblem, state, size, p, &mut inner)?;
+            numbers = self.numbers(subproblem, size, p)?;
+        }
+        if !wins(&numbers) {
+            p.copy_from_slice(&cauchy);
+            numbers = fallback;
         }
         Ok(Step { inner, ..numbers.0 })
     }
 
     /// Puts what leaves on its bound and solves again for the rest, until nothing leaves.
     fn clamp<S: Subproblem>(&self, subproblem: &mut S, state: &mut Use, size: f64, p: &mut [f64], inner: &mut u64) -> Result<()> {
-        let (x, n) = (self.full.x, p.len());
+        let x = self.full.x;
         let mut held = self.binding.clone();
-        let mut moved = vec![0.0; n];
+        let mut moved = vec![0.0; p.len()];
         loop {
             let mut any = false;
-            for i in (0..n).filter(|&i| !held[i]).collect::<Vec<_>>() {
+            for i in (0..p.len()).filter(|&i| !held[i]).collect::<Vec<_>>() {
                 let nearest = self.bounds.nearest(i, x[i] + p[i]);
                 if nearest != x[i] + p[i] {
                     (held[i], moved[i], any) = (true, nearest - x[i], true);
@@ -184,23 +194,74 @@ impl<'a> Face<'a> {
             if !any {
                 return Ok(());
             }
-            p.fill(0.0);
-            let left = S::Region::remaining(size, length(subproblem, &moved));
-            if held.contains(&false) && left > 0.0 {
-                let mut gradient = vec![0.0; n];
-                self.full.curvature.apply(&moved, &mut gradient)?;
-                gradient.iter_mut().zip(self.full.gradient).for_each(|(b, g)| *b += g);
-                let gradient = free(&gradient, &held);
-                let masked = Masked::new(self.full.curvature, &held, &moved)?;
-                let operator = Inside { masked, bounds: self.bounds, x, bends: false };
-                let rest = Model { gradient: &gradient, curvature: &operator, ..*self.full };
-                state.factorizations += subproblem.factorizations();
-                state.displaced = true;
-                subproblem.prepare(&rest)?;
-                *inner += subproblem.step(&rest, left, p)?.inner;
-            }
-            p.iter_mut().zip(&held).zip(&moved).filter(|((_, held), _)| **held).for_each(|((p, _), moved)| *p = *moved);
+            *inner += self.solve_rest(subproblem, state, size, &held, &moved, p)?;
         }
+    }
+
+    /// Goes towards `p` up to the first bound, holds that variable there, goes on towards the step of the others, and so on;
+    /// `p` becomes where this ends.
+    fn follow<S: Subproblem>(
+        &self,
+        subproblem: &mut S,
+        state: &mut Use,
+        size: f64,
+        p: &mut [f64],
+        inner: &mut u64,
+    ) -> Result<()> {
+        let x = self.full.x;
+        let mut held = self.binding.clone();
+        let mut here = vec![0.0; p.len()];
+        for _ in 0..MAX_BOUNDS {
+            let mut first: Option<(usize, f64, f64)> = None;
+            for i in (0..p.len()).filter(|&i| !held[i]) {
+                let end = self.bounds.nearest(i, x[i] + p[i]) - x[i];
+                if x[i] + p[i] == x[i] + end {
+                    continue;
+                }
+                let part = ((end - here[i]) / (p[i] - here[i])).clamp(0.0, 1.0);
+                if first.is_none_or(|(_, least, _)| part < least) {
+                    first = Some((i, part, end));
+                }
+            }
+            let Some((blocking, part, end)) = first else { return Ok(()) };
+            here.iter_mut().zip(p.iter()).for_each(|(here, p)| *here += part * (p - *here));
+            (held[blocking], here[blocking]) = (true, end);
+            let moved: Vec<f64> = here.iter().zip(&held).map(|(here, held)| if *held { *here } else { 0.0 }).collect();
+            *inner += self.solve_rest(subproblem, state, size, &held, &moved, p)?;
+        }
+        // Still on the way: what was reached is feasible.
+        p.copy_from_slice(&here);
+        Ok(())
+    }
+
+    /// The step whose `held` variables have `moved`, and the others follow the subproblem; returns its inner iterations.
+    fn solve_rest<S: Subproblem>(
+        &self,
+        subproblem: &mut S,
+        state: &mut Use,
+        size: f64,
+        held: &[bool],
+        moved: &[f64],
+        p: &mut [f64],
+    ) -> Result<u64> {
+        p.fill(0.0);
+        let mut inner = 0;
+        let left = S::Region::remaining(size, length(subproblem, moved));
+        if held.contains(&false) && left > 0.0 {
+            let mut gradient = vec![0.0; p.len()];
+            self.full.curvature.apply(moved, &mut gradient)?;
+            gradient.iter_mut().zip(self.full.gradient).for_each(|(b, g)| *b += g);
+            let gradient = free(&gradient, held);
+            let masked = Masked::new(self.full.curvature, held, moved)?;
+            let operator = Inside { masked, bounds: self.bounds, x: self.full.x, bends: false };
+            let rest = Model { gradient: &gradient, curvature: &operator, ..*self.full };
+            state.factorizations += subproblem.factorizations();
+            state.displaced = true;
+            subproblem.prepare(&rest)?;
+            inner = subproblem.step(&rest, left, p)?.inner;
+        }
+        p.iter_mut().zip(held).zip(moved).filter(|((_, held), _)| **held).for_each(|((p, _), moved)| *p = *moved);
+        Ok(inner)
     }
 
     /// A point of the projected gradient path, no longer than `reach`, that lowers the model sufficiently.

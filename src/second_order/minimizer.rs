@@ -28,7 +28,7 @@ use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{add_scaled, all_finite, norm};
 use crate::problem::{At, Bounds, Objective};
-use argmin::core::{KV, Problem, Solver};
+use argmin::core::{Problem, Solver};
 use std::time::Instant;
 
 mod access;
@@ -386,24 +386,5 @@ where
             drain(&self.run.total(), problem);
         }
         Ok((state, kv))
-    }
-}
-
-impl<C, S, G> Minimizer<C, S, G> {
-    fn key_values(&self, accepted: &Accepted) -> KV {
-        let mut kv = argmin::kv!(
-            "gradient_norm" => self.run.gradient_norm;
-            "trials" => accepted.trials;
-            "inner" => accepted.inner;
-        );
-        if let Some(t) = &accepted.numbers {
-            kv = kv.merge(argmin::kv!(
-                "size" => t.size;
-                "predicted" => t.predicted;
-                "actual" => t.actual;
-                "step_length" => t.length;
-            ));
-        }
-        kv
     }
 }

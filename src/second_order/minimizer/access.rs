@@ -1,6 +1,6 @@
 //! How a minimizer is put together, and what it tells of its run.
 
-use super::{Minimizer, Run, Scratch, State};
+use super::{Accepted, Minimizer, Run, Scratch, State};
 use crate::counts::Tally;
 use crate::curvature::Certified;
 use crate::error::{Error, Result, Stop};
@@ -11,6 +11,7 @@ use crate::second_order::certificate::Certificate;
 use crate::second_order::globalization::Globalization;
 use crate::second_order::stopping::Stopping;
 use crate::second_order::subproblem::Subproblem;
+use argmin::core::KV;
 
 impl<C, S, G> Minimizer<C, S, G>
 where
@@ -166,5 +167,25 @@ impl<C, S: Subproblem, G: Globalization<S::Region>> Minimizer<C, S, G> {
             self.run.moved = bounds.project(x.as_mut_slice())?;
         }
         Ok(())
+    }
+}
+
+impl<C, S, G> Minimizer<C, S, G> {
+    /// What observers are told of an iteration.
+    pub(super) fn key_values(&self, accepted: &Accepted) -> KV {
+        let mut kv = argmin::kv!(
+            "gradient_norm" => self.run.gradient_norm;
+            "trials" => accepted.trials;
+            "inner" => accepted.inner;
+        );
+        if let Some(t) = &accepted.numbers {
+            kv = kv.merge(argmin::kv!(
+                "size" => t.size;
+                "predicted" => t.predicted;
+                "actual" => t.actual;
+                "step_length" => t.length;
+            ));
+        }
+        kv
     }
 }
