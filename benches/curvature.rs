@@ -1,7 +1,8 @@
 //! Cost of curvature products of networks, in gradients: `cargo bench --all-features --bench curvature [small|large] [threads]`.
 //!
 //! Batch 1000, tanh, f64, squared error. The gradient starts from nothing (forward, backward and weight sweeps); products,
-//! factors and diagonals have the forward and backward passes at the point.
+//! factors and diagonals have the forward and backward passes at the point. What a call holds at its peak is printed in units
+//! of the network's activations, inputs and outputs included.
 
 use curvkit::curvature::{EmpiricalFisher, Fisher, GaussNewton, Kfac, MonteCarloFisher, OuterProducts};
 use curvkit::loss::SquaredError;
@@ -12,7 +13,42 @@ use faer::{Accum, Mat, Par};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
+
+/// The system's allocator with a count of the bytes in use and of their peak.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(IN_USE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(IN_USE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that a call holds at its peak beyond what was in use before.
+fn peak_bytes(f: impl FnOnce()) -> usize {
+    let before = IN_USE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    f();
+    PEAK.load(Relaxed) - before
+}
 
 /// Median time of a call in milliseconds.
 fn time(mut f: impl FnMut()) -> f64 {
@@ -72,9 +108,11 @@ fn study(name: &str, dims: &[usize]) {
     println!("  gradient {gradient:.2} ms, {rate:.0} GFLOP/s of {peak:.0} ({:.0} %)", 100.0 * rate / peak);
     let at = problem.evaluate(&theta).expect("evaluation");
     at.backward().expect("backward pass");
+    let activations = (8 * n * dims.iter().sum::<usize>()) as f64;
     let mut report = |what: &str, bound: f64, f: &mut dyn FnMut(&mut [f64], &mut [f64])| {
         let ms = time(|| f(&mut v, &mut out));
-        println!("  {what:24} {ms:8.2} ms = {:.2} gradients (aim {bound})", ms / gradient);
+        let bytes = peak_bytes(|| f(&mut v, &mut out)) as f64 / activations;
+        println!("  {what:24} {ms:8.2} ms = {:.2} gradients (aim {bound}), holds {bytes:.2} activations", ms / gradient);
     };
     report("Hessian product", 2.1, &mut |v, out| at.hessian_product(v, out).expect("product"));
     let products = |source: &dyn OuterProducts| source.products(at.clone()).expect("products");

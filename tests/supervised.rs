@@ -161,6 +161,7 @@ fn every_triple_reaches_the_best_known_value() {
         curvatures!([MoreSorensen, Steihaug, Gltr, Dogleg], [TrustRegion]);
         curvatures!([CubicExact, CubicLanczos], [CubicWeight]);
         curvatures!([Damped], [DampingControl]);
+        table.run(case, "natural_gradient", methods::natural_gradient());
         table.run(case, "lbfgs", methods::lbfgs());
     }
     println!("{} runs", table.runs);

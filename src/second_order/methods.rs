@@ -23,6 +23,7 @@
 //! | [`fisher_scoring_trust_region`] | Fisher, certified by the Hessian | [`MoreHebden`] | [`TrustRegion`] |
 //! | [`levenberg_marquardt_sparse`] | Gauss–Newton, sparse | [`Damped`], factorized | [`DampingControl`] |
 //! | [`levenberg_marquardt_inexact`] | Gauss–Newton, sparse | [`Damped`], by LSMR | [`DampingControl`] |
+//! | [`natural_gradient`] | Fisher | [`Damped`] | [`DampingControl`] |
 //! | [`gradient_descent`] | identity | [`Factorized`] | [`Armijo`] |
 //! | [`gradient_descent_fixed`] | identity | [`Factorized`] | [`Fixed`] |
 //!
@@ -139,6 +140,12 @@ pub fn levenberg_marquardt_sparse() -> Minimizer<GaussNewton, Damped, DampingCon
 pub fn levenberg_marquardt_inexact() -> Minimizer<GaussNewton, Damped, DampingControl> {
     let exact = levenberg_marquardt_sparse();
     Minimizer::new(exact.curvature, Damped::sparse(SparseSolver::lsmr()), exact.globalization)
+}
+
+/// Natural gradient steps `−(F + μI)⁻¹g` with the exact Fisher matrix and Nielsen's control of the damping (Amari 1998; Martens
+/// 2020, section 8).
+pub fn natural_gradient() -> Minimizer<Fisher, Damped, DampingControl> {
+    Minimizer::new(Fisher, Damped::default(), DampingControl::default())
 }
 
 /// Dense BFGS with the Hager–Zhang line search.

@@ -1,7 +1,8 @@
 //! The damped step `(B + μ D²) p = −g` for `size = 1/μ`.
 //!
 //! For a Gauss–Newton matrix it is the least-squares problem `min ‖J p + r‖² + μ ‖D p‖²` with Moré's scaling, solved by QR of
-//! `J`, or where `J` is sparse as a [`SparseSolver`] says; for any other `B` it is a Cholesky factorization of `B + μ I`.
+//! `J`, or where `J` is sparse as a [`SparseSolver`] says; a `B` that knows its damped inverse (Kronecker factors, blocks) applies
+//! it; for any other it is a Cholesky factorization of `B + μ I`.
 //!
 //! # Reference
 //! Levenberg (1944); Marquardt (1963); Moré (1978), §6 (scaling).
@@ -46,12 +47,24 @@ enum Kind {
     Any,
     Gram,
     SparseGram,
+    /// Known by its damped inverse.
+    Inverse,
 }
 
 impl Damped {
     /// With another way to deal with sparse Jacobians.
     pub fn sparse(sparse: SparseSolver) -> Self {
         Self { sparse, ..Self::default() }
+    }
+}
+
+impl Scratch {
+    /// The step `−p` and what the model says of it.
+    fn judge(&mut self, model: &Model<'_>, p: &mut [f64]) -> Result<Step> {
+        scale(-1.0, p);
+        let slope = dot(model.gradient, p);
+        model.curvature.apply(p, &mut self.work)?;
+        Ok(Step { predicted: -slope - 0.5 * dot(p, &self.work), slope, length: norm(p), inner: 0 })
     }
 }
 
@@ -75,6 +88,11 @@ impl Subproblem for Damped {
                 s.kind = Kind::SparseGram;
                 s.sparse.prepare(&self.sparse, &gram, self.scale.update_sparse(gram, &mut s.work))
             }
+            Form::Product if model.curvature.inverse(1.0).is_some() => {
+                s.kind = Kind::Inverse;
+                self.scale.forget();
+                Ok(())
+            }
             _ => {
                 s.kind = Kind::Any;
                 self.scale.forget();
@@ -96,6 +114,10 @@ impl Subproblem for Damped {
             let (image, damped) = (s.qr.image(), damping * scaled * scaled);
             return Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner: 0 });
         }
+        if let (Kind::Inverse, Some(inverse)) = (s.kind, model.curvature.inverse(damping)) {
+            inverse?.apply(model.gradient, p)?;
+            return s.judge(model, p);
+        }
         let mut shift = damping;
         s.factorizations += 1;
         while let Err(e) = s.cholesky.factor(shift) {
@@ -106,10 +128,7 @@ impl Subproblem for Damped {
             }
         }
         s.cholesky.solve(model.gradient, p);
-        scale(-1.0, p);
-        let slope = dot(model.gradient, p);
-        model.curvature.apply(p, &mut s.work)?;
-        Ok(Step { predicted: -slope - 0.5 * dot(p, &s.work), slope, length: norm(p), inner: 0 })
+        s.judge(model, p)
     }
 
     fn factorizations(&self) -> u64 {
@@ -120,6 +139,6 @@ impl Subproblem for Damped {
     }
 
     fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
-        (self.scratch.kind != Kind::Any).then(|| self.scale.length(x)).flatten()
+        matches!(self.scratch.kind, Kind::Gram | Kind::SparseGram).then(|| self.scale.length(x)).flatten()
     }
 }
