@@ -97,8 +97,8 @@ fn regressions_within_a_box_have_their_certified_answers_and_never_leave_it() {
         }
     }
     println!("{met} of 54");
-    // Hahn1 and MGH17 run onto the box from their first starts.
-    assert!(met >= 52, "{met}");
+    // MGH17 runs onto the box from its first start.
+    assert!(met >= 53, "{met}");
 }
 
 /// With one parameter bounded away from its best value, the fit is that with the parameter fixed at the bound.
