@@ -7,8 +7,11 @@ mod block_diagonal;
 mod closed_form;
 mod dense;
 mod diagonal;
+mod difference;
 mod gram;
 mod kronecker;
+mod low_rank;
+mod shifted;
 mod sparse;
 
 use crate::error::{Error, Result};
@@ -18,8 +21,11 @@ pub use block_diagonal::BlockDiagonal;
 pub use closed_form::ClosedForm;
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
+pub use difference::Difference;
 pub use gram::Gram;
 pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
+pub use low_rank::LowRank;
+pub use shifted::Shifted;
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 
 /// A boxed operator that may borrow the curvature, the problem and the point it was made from.
