@@ -66,7 +66,7 @@ where
     /// use argmin::core::Executor;
     /// use curvkit::problem::Bounds;
     /// use curvkit::second_order::{methods, minimizer::State};
-    /// # let problem = curvkit::testbed::problem("rosenbrock", None)?;
+    /// # let problem = curvkit::testbed::problem("rosenbrock", None)?.erased();
     /// let bounds = Bounds::new(vec![-2.0, -2.0], vec![0.5, 2.0])?;
     /// let solver = methods::trust_region_exact().within(bounds);
     /// let run = Executor::new(problem, solver)
