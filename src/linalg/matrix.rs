@@ -43,6 +43,34 @@ pub(crate) fn add_row_sums(values: &[f64], out: &mut [f64]) {
     }
 }
 
+/// `outᵢ ← outᵢ + Σ (a + bias)ᵀb` over the columns that belong to `i`, as many for each.
+pub(crate) fn add_column_dots(bias: &[f64], a: &[f64], b: &[f64], out: &mut [f64]) {
+    let rows = bias.len();
+    let width = a.len() / out.len().max(1);
+    let (biases, last) = bias.as_chunks::<8>();
+    // One dispatch for all columns: they are too short to pay for one each.
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((o, a), b) in out.iter_mut().zip(a.chunks_exact(width)).zip(b.chunks_exact(width)) {
+                let (mut sums, mut tail) = ([0.0f64; 8], 0.0);
+                for (a, b) in a.chunks_exact(rows).zip(b.chunks_exact(rows)) {
+                    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+                    for ((a, b), bias) in a.iter().zip(b).zip(biases) {
+                        for k in 0..8 {
+                            sums[k] += (a[k] + bias[k]) * b[k];
+                        }
+                    }
+                    for ((a, b), bias) in a_rest.iter().zip(b_rest).zip(last) {
+                        tail += (a + bias) * b;
+                    }
+                }
+                *o += sums.iter().sum::<f64>() + tail;
+            }
+        },
+    );
+}
+
 /// Calls `f(first column, block)` on blocks of whole columns that fit into the nearest cache, in parallel where it pays.
 pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut [f64]) + Sync) {
     use rayon::prelude::*;

@@ -4,11 +4,10 @@
 //! matrix products, so no per-sample gradient is formed unless it is asked for (Goodfellow 2015).
 
 use super::network::Stage;
-use super::pass::{Pass, add_to_columns};
+use super::pass::Pass;
 use super::{Backward, Layer, Turn, second_order};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
-use crate::linalg::vector::dot;
+use crate::linalg::matrix::{add_column_dots, add_multiply, add_row_sums, multiply, view};
 use std::sync::Arc;
 
 /// Signals of all stages.
@@ -62,12 +61,8 @@ impl Backward for Signals {
         Error::check_len("slopes", self.pass.n(), out.len())?;
         out.fill(0.0);
         for (l, stage, signal) in self.stages() {
-            let mut change = self.pass.argument_change(l, v, None);
-            for_blocks(stage.outputs, &mut change, |_, block| add_to_columns(stage.bias(v), block));
-            let width = stage.outputs * stage.positions;
-            for ((o, change), signal) in out.iter_mut().zip(change.chunks_exact(width)).zip(signal.chunks_exact(width)) {
-                *o += dot(change, signal);
-            }
+            let (change, bias) = (self.pass.argument_change(l, v, None), stage.bias(v));
+            add_column_dots(bias, &change, signal, out);
         }
         Ok(())
     }
@@ -77,9 +72,9 @@ impl Backward for Signals {
         Error::check_len("weights", self.pass.n(), weights.len())?;
         for (l, stage, signal) in self.stages() {
             let width = stage.outputs * stage.positions;
-            let mut weighted = signal.to_vec();
-            for (column, w) in weighted.chunks_exact_mut(width).zip(weights) {
-                column.iter_mut().for_each(|c| *c *= w);
+            let mut weighted = Vec::with_capacity(signal.len());
+            for (column, w) in signal.chunks_exact(width).zip(weights) {
+                weighted.extend(column.iter().map(|c| c * w));
             }
             self.pass.write_gradient(l, &weighted, out);
         }
