@@ -13,6 +13,7 @@ pub mod loss;
 pub mod model;
 pub mod problem;
 pub mod second_order;
+pub mod spectrum;
 #[cfg(feature = "study")]
 pub mod study;
 pub mod testbed;

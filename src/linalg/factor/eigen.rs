@@ -69,6 +69,11 @@ impl SymmetricEigen {
         &self.vectors
     }
 
+    /// Multiplies the eigenvalues: of `a` times the matrix, `a` positive.
+    pub(crate) fn scale(&mut self, a: f64) {
+        self.values.iter_mut().for_each(|v| *v *= a);
+    }
+
     /// `out ← Qᵀ x`: coordinates in the eigenbasis.
     pub fn to_basis(&self, x: &[f64], out: &mut [f64]) {
         if let (&[a, b, c, d], &[x, y], [p, q]) = (&self.vectors[..], x, &mut *out) {

@@ -1,0 +1,227 @@
+//! The diagonal from random probes.
+//!
+//! Hutchinson: `diag B ≈ m⁻¹ Σ z ⊙ Bz` with random signs (Bekas, Kokiopoulou & Saad 2007). XDiag (Epperly, Tropp & Webber 2024,
+//! section 2.4) takes the diagonal of `Qᵢ QᵢᵀB` exactly, on the range of all probes but the `i`-th, and what probe `i` says of
+//! the rest.
+
+use super::leave_one_out::LeaveOneOut;
+use super::{check, for_columns, product, signs};
+use crate::error::Result;
+use crate::linalg::SymmetricOperator;
+use crate::linalg::vector::axpy;
+
+/// An estimate of every diagonal entry.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DiagonalEstimate {
+    /// The entries.
+    pub values: Vec<f64>,
+    /// Their standard errors, estimated from the spread of the probes; zero where exact.
+    pub errors: Vec<f64>,
+    /// Products made.
+    pub products: u64,
+}
+
+/// Running mean and sum of squared deviations of vectors (Welford 1962).
+struct Moments {
+    count: f64,
+    mean: Vec<f64>,
+    spread: Vec<f64>,
+}
+
+impl Moments {
+    fn new(n: usize) -> Self {
+        Self { count: 0.0, mean: vec![0.0; n], spread: vec![0.0; n] }
+    }
+
+    fn add(&mut self, sample: &[f64]) {
+        self.count += 1.0;
+        for ((mean, spread), v) in self.mean.iter_mut().zip(&mut self.spread).zip(sample) {
+            let change = v - *mean;
+            *mean += change / self.count;
+            *spread += change * (v - *mean);
+        }
+    }
+
+    fn finish(self, products: usize) -> DiagonalEstimate {
+        let errors = self.spread.iter().map(|s| (s / (self.count - 1.0) / self.count).sqrt()).collect();
+        DiagonalEstimate { values: self.mean, errors, products: products as u64 }
+    }
+}
+
+fn exact(operator: &dyn SymmetricOperator) -> Result<DiagonalEstimate> {
+    let n = operator.dim();
+    let mut values = vec![0.0; n];
+    for_columns(operator, |j, column| values[j] = column[j])?;
+    Ok(DiagonalEstimate { values, errors: vec![0.0; n], products: n as u64 })
+}
+
+/// `diag B` as the mean of `z ⊙ Bz` over `n_products` vectors of random signs; by unit vectors where these are no more.
+///
+/// # Errors
+/// [`Error::Config`](crate::Error::Config) for fewer than two products (there are no error bars); errors of products.
+pub fn hutchinson_diagonal(operator: &dyn SymmetricOperator, n_products: usize, seed: u64) -> Result<DiagonalEstimate> {
+    check(operator, "products", "at least 2", n_products, 2)?;
+    let n = operator.dim();
+    if n_products >= n {
+        return exact(operator);
+    }
+    let (mut z, mut bz) = (vec![0.0; n], vec![0.0; n]);
+    let mut moments = Moments::new(n);
+    for i in 0..n_products {
+        signs(seed, i, &mut z);
+        product(operator, &z, &mut bz)?;
+        bz.iter_mut().zip(&z).for_each(|(b, z)| *b *= z);
+        moments.add(&bz);
+    }
+    Ok(moments.finish(n_products))
+}
+
+/// `diag B` by XDiag with `n_products / 2` vectors of random signs; by unit vectors where these are no more.
+/// Unbiased; exact for matrices whose range the probes span without one of them.
+///
+/// # Errors
+/// [`Error::Config`](crate::Error::Config) for fewer than four products; errors of products.
+///
+/// # Example
+/// ```
+/// use curvkit::linalg::operator::DenseMatrix;
+/// use curvkit::spectrum::xdiag;
+/// // The rank-one matrix uuᵀ.
+/// let u: Vec<f64> = (0..50).map(|i| (i as f64).cos()).collect();
+/// let matrix = DenseMatrix::new(50, u.iter().flat_map(|a| u.iter().map(move |b| a * b)).collect())?;
+/// let found = xdiag(&matrix, 8, 0)?;
+/// assert!(found.values.iter().zip(&u).all(|(d, u)| (d - u * u).abs() < 1e-12));
+/// # Ok::<(), curvkit::Error>(())
+/// ```
+pub fn xdiag(operator: &dyn SymmetricOperator, n_products: usize, seed: u64) -> Result<DiagonalEstimate> {
+    check(operator, "products", "at least 4", n_products, 4)?;
+    let n = operator.dim();
+    if n_products >= n {
+        return exact(operator);
+    }
+    let parts = LeaveOneOut::new(operator, n_products / 2, |i, v| signs(seed, i, v))?;
+    let (q, image) = (parts.range.basis(), &parts.image);
+    // diag(QQᵀB), with QᵀB = (BQ)ᵀ.
+    let mut on_range = vec![0.0; n];
+    for (q, z) in q.chunks_exact(n).zip(image.chunks_exact(n)) {
+        on_range.iter_mut().zip(q).zip(z).for_each(|((d, q), z)| *d += q * z);
+    }
+    let mut moments = Moments::new(n);
+    for i in 0..parts.k {
+        let mut sample = parts.sketch_outside(i);
+        // The probes are signs: dividing by ω² is no change.
+        sample.iter_mut().zip(parts.probe(i)).zip(&on_range).for_each(|((d, w), r)| *d = *d * w + r);
+        if let Some(s) = parts.direction(i) {
+            let (mut qs, mut zs) = (vec![0.0; n], vec![0.0; n]);
+            q.chunks_exact(n).zip(s).for_each(|(q, s)| axpy(*s, q, &mut qs));
+            image.chunks_exact(n).zip(s).for_each(|(z, s)| axpy(*s, z, &mut zs));
+            sample.iter_mut().zip(&qs).zip(&zs).for_each(|((d, q), z)| *d -= q * z);
+        }
+        moments.add(&sample);
+    }
+    Ok(moments.finish(parts.k + parts.range.rank()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::leave_one_out::Range;
+    use super::super::testing::{random_matrix, with_spectrum};
+    use super::super::{probes, products};
+    use super::*;
+    use crate::error::Error;
+    use crate::linalg::operator::{ClosedForm, DenseMatrix, Diagonal, ScaledIdentity};
+    use crate::linalg::vector::{distance, norm};
+
+    type Estimator = fn(&dyn SymmetricOperator, usize, u64) -> Result<DiagonalEstimate>;
+    const ESTIMATORS: [(&str, Estimator); 2] = [("hutchinson", hutchinson_diagonal), ("xdiag", xdiag)];
+
+    fn diagonal(matrix: &DenseMatrix) -> Vec<f64> {
+        let mut d = vec![0.0; matrix.dim()];
+        matrix.write_diagonal(&mut d).unwrap();
+        d
+    }
+
+    /// XDiag's sample `i` from its definition.
+    fn naive_sample(matrix: &DenseMatrix, omega: &[f64], i: usize) -> Vec<f64> {
+        let n = matrix.dim();
+        let others: Vec<f64> =
+            omega.chunks_exact(n).enumerate().filter(|(j, _)| *j != i).flat_map(|(_, w)| w.iter().copied()).collect();
+        let range = Range::of(n, &products(matrix, &others).unwrap());
+        let image = products(matrix, range.basis()).unwrap();
+        let w = &omega[i * n..(i + 1) * n];
+        let mut rest = products(matrix, w).unwrap();
+        range.project_out(&mut rest);
+        let exact = |j: usize| -> f64 {
+            range.basis().chunks_exact(n).zip(image.chunks_exact(n)).map(|(q, z)| q[j] * z[j]).sum()
+        };
+        (0..n).map(|j| exact(j) + w[j] * rest[j] / (w[j] * w[j])).collect()
+    }
+
+    #[test]
+    fn xdiag_equals_the_naive_leave_one_out_form() {
+        let decaying: Vec<f64> = (0..60).map(|i| 0.8f64.powi(i)).collect();
+        let low_rank: Vec<f64> = (0..60).map(|i| if i < 4 { 3.0 - i as f64 } else { 0.0 }).collect();
+        for values in [decaying, low_rank] {
+            let matrix = with_spectrum(&values, 5);
+            for (k, seed) in [(2, 1), (7, 2), (20, 3)] {
+                let omega = probes(60, k, |i, v| signs(seed, i, v));
+                let mut naive = Moments::new(60);
+                (0..k).for_each(|i| naive.add(&naive_sample(&matrix, &omega, i)));
+                let (naive, fast) = (naive.finish(2 * k), xdiag(&matrix, 2 * k, seed).unwrap());
+                assert!(distance(&naive.values, &fast.values) <= 1e-11 * norm(&naive.values), "{k}");
+                assert!(distance(&naive.errors, &fast.errors) <= 1e-11 * norm(&naive.values), "{k}");
+            }
+        }
+    }
+
+    #[test]
+    fn diagonals_lie_within_their_error_bars_as_often_as_stated() {
+        let values: Vec<f64> = (1..=120).map(|i| 10.0 / (i as f64).powf(1.5)).collect();
+        for (name, estimator) in ESTIMATORS {
+            for matrix in [with_spectrum(&values, 3), random_matrix(120, 4)] {
+                let exact = diagonal(&matrix);
+                let (mut misses, mut squares, mut bars) = (0, 0.0, 0.0);
+                for seed in 0..40 {
+                    let found = estimator(&matrix, 60, seed).unwrap();
+                    for ((d, e), x) in found.values.iter().zip(&found.errors).zip(&exact) {
+                        misses += usize::from((d - x).abs() > 2.045 * e);
+                        squares += (d - x).powi(2);
+                        bars += e * e;
+                    }
+                }
+                // 5% of 4800, correlated within a run.
+                let share = misses as f64 / 4800.0;
+                assert!((0.03..0.08).contains(&share), "{name}: {share}");
+                let ratio = (squares / bars).sqrt();
+                assert!((0.85..1.2).contains(&ratio), "{name}: true error is {ratio} times the stated one");
+            }
+        }
+    }
+
+    #[test]
+    fn xdiag_beats_hutchinson_on_decaying_spectra() {
+        let values: Vec<f64> = (1..=300).map(|i| (i as f64).powi(-2)).collect();
+        let matrix = with_spectrum(&values, 9);
+        let exact = diagonal(&matrix);
+        let error = |estimator: Estimator| distance(&estimator(&matrix, 80, 1).unwrap().values, &exact);
+        assert!(error(xdiag) < 0.15 * error(hutchinson_diagonal));
+    }
+
+    #[test]
+    fn easy_matrices_are_exact_and_bad_input_is_refused() {
+        for (name, estimator) in ESTIMATORS {
+            let matrix = random_matrix(9, 1);
+            let found = estimator(&matrix, 9, 0).unwrap();
+            assert!(found.values == diagonal(&matrix) && found.errors == [0.0; 9] && found.products == 9, "{name}");
+            for c in [0.0, 1.0, -1e200, 1e-200] {
+                let found = estimator(&ScaledIdentity { n: 40, c }, 10, 0).unwrap();
+                assert!(found.values.iter().all(|v| (v - c).abs() <= 1e-13 * c.abs()), "{name} {c}: {:?}", found.values);
+            }
+            assert_eq!(estimator(&Diagonal(vec![-3.5]), 4, 0).unwrap().values, [-3.5]);
+            assert!(matches!(estimator(&ScaledIdentity { n: 40, c: 1.0 }, 1, 0), Err(Error::Config { .. })));
+            assert!(matches!(estimator(&Diagonal(vec![]), 10, 0), Err(Error::Config { .. })));
+            assert!(matches!(estimator(&Diagonal(vec![f64::INFINITY; 40]), 10, 0), Err(Error::NonFinite { .. })));
+        }
+    }
+}
