@@ -55,6 +55,12 @@ impl Range {
         self.q.len() / self.n
     }
 
+    /// Column `i` of `R`.
+    pub fn coordinates(&self, i: usize) -> &[f64] {
+        let rank = self.rank();
+        &self.r[i * rank..(i + 1) * rank]
+    }
+
     /// `v ← (I − QQᵀ) v`.
     pub fn project_out(&self, v: &mut [f64]) {
         project_out(self.n, &self.q, v);
@@ -173,6 +179,24 @@ impl LeaveOneOut {
     /// `sᵢ`, if the range of the others is smaller.
     pub fn direction(&self, i: usize) -> Option<&[f64]> {
         self.directions.get(i).filter(|s| !s.is_empty()).map(Vec::as_slice)
+    }
+
+    /// What probe `j` adds to the range of all but `i` and `j`: `sⱼ` without its part along `sᵢ`, as the weights of `sⱼ` and
+    /// `sᵢ` in it. `None` if the others span the same range.
+    pub fn beyond(&self, i: usize, j: usize) -> Option<(f64, f64)> {
+        let sj = self.direction(j)?;
+        let Some(si) = self.direction(i) else {
+            return Some((1.0, 0.0));
+        };
+        let mut u = sj.to_vec();
+        let mut along = 0.0;
+        for _ in 0..2 {
+            let c = dot(si, &u);
+            axpy(-c, si, &mut u);
+            along += c;
+        }
+        let length = norm(&u);
+        (length > 0.0).then(|| (1.0 / length, -along / length))
     }
 
     /// `Qᵀv` without its part along `sᵢ`.
