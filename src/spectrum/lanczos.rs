@@ -18,8 +18,6 @@ use crate::linalg::vector::{axpy, dot, norm, scale};
 const BREAKDOWN: f64 = 64.0 * f64::EPSILON;
 /// Products between two looks at the Ritz values.
 const LOOK: usize = 10;
-/// Residuals below this multiple of the norm are rounding.
-const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// Options of the iteration.
 ///
@@ -376,7 +374,9 @@ impl<'a> Space<'a> {
             product(inverse, &r, &mut s)?;
             residual *= dot(&r, &s).max(0.0).sqrt();
         }
-        let error = residual.max(ROUNDING * self.bound);
+        // Sums of n terms round by √n units in the last place, typically; a smaller residual is luck.
+        let rounding = (8.0 + 2.0 * (self.n as f64).sqrt()) * f64::EPSILON;
+        let error = residual.max(rounding * self.bound);
         Ok(Ritz { value, error, vector: if vector { x } else { Vec::new() } })
     }
 }
