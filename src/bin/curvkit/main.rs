@@ -9,6 +9,7 @@ mod minimize;
 mod output;
 mod predict;
 mod progress;
+mod spectrum;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::compare(args),
         Command::Fit(args) => fit::fit_command(args),
         Command::Predict(args) => predict::predict(args),
+        Command::Spectrum(args) => spectrum::spectrum(args),
     };
     match result {
         Ok(Done::Success) => ExitCode::SUCCESS,
