@@ -16,7 +16,7 @@ use crate::linalg::vector::{axpy, dot, norm, scale};
 
 /// A coupling below this multiple of the norm is rounding: the basis spans an invariant subspace.
 const BREAKDOWN: f64 = 64.0 * f64::EPSILON;
-/// Products between two looks at the Ritz values.
+/// Products before the first look at the Ritz values; between two looks the basis grows by a fifth, and by as many.
 const LOOK: usize = 10;
 
 /// Options of the iteration.
@@ -164,14 +164,15 @@ impl Lanczos {
         let capacity = self.basis.max(2 * wanted.count() + 8).min(n);
         let mut space = Space::new(operator, inverse, capacity, self.seed);
         space.begin_random()?;
-        let (mut eigen, mut invariant) = (SymmetricEigen::default(), 0);
+        let (mut eigen, mut invariant, mut look) = (SymmetricEigen::default(), 0, LOOK);
         let converged = loop {
             space.extend()?;
             let (whole, out) = (space.k == n, space.products >= self.max_products as u64);
             invariant += u32::from(space.coupling == 0.0);
-            if !(whole || out || space.coupling == 0.0 || space.k == capacity || space.k.is_multiple_of(LOOK)) {
+            if !(whole || out || space.coupling == 0.0 || space.k == capacity || space.k >= look) {
                 continue;
             }
+            look = space.k + LOOK.max(space.k / 5);
             space.ritz(&mut eigen)?;
             let chosen = wanted.select(eigen.values(), 0);
             let size = eigen.values().iter().fold(0.0f64, |m, v| m.max(v.abs()));
@@ -184,6 +185,7 @@ impl Lanczos {
             }
             if space.k == capacity {
                 space.restart(&eigen, &wanted.select(eigen.values(), (capacity - wanted.count().min(capacity)) / 2))?;
+                look = space.k + LOOK;
             }
             if space.coupling == 0.0 && !space.begin_random()? {
                 break met;

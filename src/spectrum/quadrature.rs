@@ -147,7 +147,8 @@ impl SpectralMeasure {
 
     /// Share of the eigenvalues at or below `x`.
     pub fn share_below(&self, x: f64) -> f64 {
-        self.nodes().filter(|(node, _)| *node <= x).map(|(_, w)| w).sum()
+        // The sum of nothing is −0.
+        self.nodes().filter(|(node, _)| *node <= x).fold(0.0, |sum, (_, w)| sum + w)
     }
 
     /// `tr f(B)`. The error combines the spread of the probes with the change of the mean from half the steps

@@ -163,7 +163,8 @@ impl CurvatureStudy {
     }
 
     fn lanczos(&self) -> Lanczos {
-        Lanczos { max_products: self.max_products, seed: self.seed, tolerance: 1e-9, ..Lanczos::default() }
+        // Eigenvalues crowd at zero: only a large basis tells the smallest ones apart.
+        Lanczos { max_products: self.max_products, seed: self.seed, basis: 300, tolerance: 1e-9, ..Lanczos::default() }
     }
 
     /// Products for a norm: all unit vectors, or probes.
