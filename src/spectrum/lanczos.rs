@@ -16,10 +16,8 @@ use crate::linalg::vector::{axpy, dot, norm, scale};
 
 /// A coupling below this multiple of the norm is rounding: the basis spans an invariant subspace.
 const BREAKDOWN: f64 = 64.0 * f64::EPSILON;
-/// Products between two looks at the Ritz values.
+/// Products before the first look at the Ritz values; between two looks the basis grows by a fifth, and by as many.
 const LOOK: usize = 10;
-/// Residuals below this multiple of the norm are rounding.
-const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// Options of the iteration.
 ///
@@ -166,14 +164,15 @@ impl Lanczos {
         let capacity = self.basis.max(2 * wanted.count() + 8).min(n);
         let mut space = Space::new(operator, inverse, capacity, self.seed);
         space.begin_random()?;
-        let (mut eigen, mut invariant) = (SymmetricEigen::default(), 0);
+        let (mut eigen, mut invariant, mut look) = (SymmetricEigen::default(), 0, LOOK);
         let converged = loop {
             space.extend()?;
             let (whole, out) = (space.k == n, space.products >= self.max_products as u64);
             invariant += u32::from(space.coupling == 0.0);
-            if !(whole || out || space.coupling == 0.0 || space.k == capacity || space.k.is_multiple_of(LOOK)) {
+            if !(whole || out || space.coupling == 0.0 || space.k == capacity || space.k >= look) {
                 continue;
             }
+            look = space.k + LOOK.max(space.k / 5);
             space.ritz(&mut eigen)?;
             let chosen = wanted.select(eigen.values(), 0);
             let size = eigen.values().iter().fold(0.0f64, |m, v| m.max(v.abs()));
@@ -186,6 +185,7 @@ impl Lanczos {
             }
             if space.k == capacity {
                 space.restart(&eigen, &wanted.select(eigen.values(), (capacity - wanted.count().min(capacity)) / 2))?;
+                look = space.k + LOOK;
             }
             if space.coupling == 0.0 && !space.begin_random()? {
                 break met;
@@ -222,12 +222,7 @@ struct Space<'a> {
 }
 
 impl<'a> Space<'a> {
-    fn new(
-        operator: &'a dyn SymmetricOperator,
-        inverse: Option<&'a dyn SymmetricOperator>,
-        capacity: usize,
-        seed: u64,
-    ) -> Self {
+    fn new(operator: &'a dyn SymmetricOperator, inverse: Option<&'a dyn SymmetricOperator>, capacity: usize, seed: u64) -> Self {
         let n = operator.dim();
         let (q, z) = (Vec::new(), Vec::new());
         let h = vec![0.0; capacity * capacity];
@@ -260,7 +255,10 @@ impl<'a> Space<'a> {
         product(inverse, &w, &mut q)?;
         let square = dot(&w, &q);
         if square <= 0.0 {
-            return Err(Error::Unsupported { what: "the spectrum of a pencil", requirement: "a positive definite preconditioner" });
+            return Err(Error::Unsupported {
+                what: "the spectrum of a pencil",
+                requirement: "a positive definite preconditioner",
+            });
         }
         let other = square.sqrt();
         scale(1.0 / other, &mut w);
@@ -376,7 +374,9 @@ impl<'a> Space<'a> {
             product(inverse, &r, &mut s)?;
             residual *= dot(&r, &s).max(0.0).sqrt();
         }
-        let error = residual.max(ROUNDING * self.bound);
+        // Sums of n terms round by √n units in the last place, typically; a smaller residual is luck.
+        let rounding = (8.0 + 2.0 * (self.n as f64).sqrt()) * f64::EPSILON;
+        let error = residual.max(rounding * self.bound);
         Ok(Ritz { value, error, vector: if vector { x } else { Vec::new() } })
     }
 }

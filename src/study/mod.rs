@@ -11,6 +11,7 @@ pub mod report;
 mod run;
 mod solver;
 mod spec;
+pub mod spectrum;
 mod trace;
 
 pub use comparison::{Comparison, Measure, ProblemRow, SolverColumn, Total};

@@ -27,6 +27,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Fit a generalized linear model: coefficients, deviances, and what cannot be estimated.
     Glm(crate::glm::GlmArgs),
+    /// Look at the curvature of a model on data: eigenvalues, condition numbers, and how good approximations are.
+    Spectrum(SpectrumArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -175,6 +177,61 @@ pub struct PredictArgs {
     /// Level of the intervals.
     #[arg(long, value_name = "P", default_value_t = 0.95, allow_hyphen_values = true)]
     pub level: f64,
+    /// Write one JSON document to stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SpectrumArgs {
+    /// A table with a header; without it, samples are drawn from a random network.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<String>,
+    /// The column of responses: numbers, labels 0, 1, … or counts; the last one if left out.
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub y: Option<String>,
+    /// Number of samples that are drawn.
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "data")]
+    pub samples: usize,
+    /// Inputs of samples that are drawn.
+    #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "data")]
+    pub inputs: usize,
+    /// Shift and scale every input to mean zero and deviation one.
+    #[arg(long)]
+    pub standardize: bool,
+    /// linear, logistic, multinomial or mlp.
+    #[arg(long, value_name = "NAME", default_value = "mlp")]
+    pub model: String,
+    /// Units of the hidden layers of an mlp.
+    #[arg(long, value_name = "N1,N2,…", default_value = "8,8")]
+    pub layers: String,
+    /// Activation of the hidden layers: tanh, sigmoid, relu, softplus, gelu, silu or identity.
+    #[arg(long, value_name = "NAME", default_value = "tanh")]
+    pub activation: String,
+    /// squared, softmax, binary or poisson, where it does not follow from the model.
+    #[arg(long, value_name = "NAME")]
+    pub loss: Option<String>,
+    /// Weight of the penalty ½ λ ‖θ‖².
+    #[arg(long, value_name = "L", default_value_t = 0.0, allow_hyphen_values = true)]
+    pub l2: f64,
+    /// Steps of a trust-region Newton-CG method before looking.
+    #[arg(long, value_name = "ITERS", default_value_t = 0)]
+    pub train: u64,
+    /// Damping of condition numbers and steps, relative to the largest eigenvalue of the Gauss–Newton matrix.
+    #[arg(long, value_name = "D", default_value_t = 1e-3, allow_hyphen_values = true)]
+    pub damping: f64,
+    /// Lanczos steps of each probe of the densities.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub steps: usize,
+    /// Probes of the densities of models with more than a hundred parameters.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub probes: usize,
+    /// Seed of the samples, the first parameters and all probes.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// Write a report into a directory: densities, heat maps, tables.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Write one JSON document to stdout.
     #[arg(long)]
     pub json: bool,

@@ -19,6 +19,7 @@ impl From<Error> for Failure {
             Error::Unknown { kind: "problem", nearest: None, .. } => Some("`curvkit list problems` shows all"),
             Error::Unknown { kind: "solver", nearest: None, .. } => Some("`curvkit list solvers` shows all"),
             Error::Unknown { kind: "option", nearest: None, .. } => Some("`curvkit list solvers` shows the options of each"),
+            Error::Unknown { kind: "model" | "activation", nearest: None, .. } => Some("`curvkit spectrum --help` shows all"),
             _ => None,
         };
         Self { error, text: None, hint }

@@ -11,6 +11,7 @@ mod minimize;
 mod output;
 mod predict;
 mod progress;
+mod spectrum;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::fit_command(args),
         Command::Predict(args) => predict::predict(args),
         Command::Glm(args) => glm::glm_command(args),
+        Command::Spectrum(args) => spectrum::spectrum(args),
     };
     match result {
         Ok(Done::Success) => ExitCode::SUCCESS,

@@ -1,12 +1,14 @@
 //! Reports: SVG charts, one self-contained HTML page, CSV and JSON files. [`write()`] is for a comparison of solvers,
-//! `Regression::write` (feature `fit`) for a fit.
+//! `Regression::write` (feature `fit`) for a fit, [`write_spectrum`] for a curvature study.
 
 mod charts;
 mod files;
+mod heat;
 mod html;
 pub mod plot;
 #[cfg(feature = "fit")]
 mod regression;
+mod spectrum;
 
 use super::comparison::Comparison;
 use crate::error::{Error, Result};
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use charts::{Figure, figures};
 #[cfg(feature = "fit")]
 pub use regression::{CurvePoint, Regression};
+pub use spectrum::write_spectrum;
 
 /// Writes the report into `directory`, which is made if it is not there, and returns the page's path:
 /// `index.html`, `summary.csv`, `runs.csv`, `traces.csv`, `report.json` and the charts as `*.svg`.
@@ -51,4 +54,15 @@ fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn io(path: &Path, source: std::io::Error) -> Error {
     Error::Io { path: path.display().to_string(), source }
+}
+
+/// A table of numbers as CSV.
+fn write_numbers(path: &Path, header: &[&str], rows: impl Iterator<Item = Vec<f64>>) -> Result<()> {
+    let failed = |e: csv::Error| io(path, e.into());
+    let mut writer = csv::Writer::from_path(path).map_err(failed)?;
+    writer.write_record(header).map_err(failed)?;
+    for row in rows {
+        writer.write_record(row.iter().map(f64::to_string)).map_err(failed)?;
+    }
+    writer.flush().map_err(|source| io(path, source))
 }

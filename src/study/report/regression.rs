@@ -3,7 +3,7 @@
 use super::charts::Figure;
 use super::html::{STYLE, escape};
 use super::plot::{Axis, Chart, Line, Mark, Scale, style};
-use super::{io, save};
+use super::{io, save, write_numbers};
 use crate::error::{Error, Result};
 use crate::fit::Fit;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -171,10 +171,14 @@ impl Regression<'_> {
 
     fn tables(&self, directory: &Path) -> Result<()> {
         let data = (0..self.y.1.len()).map(|i| vec![self.x.1[i], self.y.1[i], self.fitted[i], self.y.1[i] - self.fitted[i]]);
-        csv(&directory.join("data.csv"), &[self.x.0, self.y.0, "fitted", "residual"], data)?;
+        write_numbers(&directory.join("data.csv"), &[self.x.0, self.y.0, "fitted", "residual"], data)?;
         let bands = |p: &CurvePoint| [-p.mean, p.mean, -p.observation, p.observation].map(|half| p.value + half);
         let curve = self.curve.iter().map(|p| [&[p.x, p.value][..], &bands(p)].concat());
-        csv(&directory.join("curve.csv"), &[self.x.0, "prediction", "mean_lower", "mean_upper", "lower", "upper"], curve)
+        write_numbers(
+            &directory.join("curve.csv"),
+            &[self.x.0, "prediction", "mean_lower", "mean_upper", "lower", "upper"],
+            curve,
+        )
     }
 
     fn page(&self, figures: &[Figure]) -> String {
@@ -218,14 +222,4 @@ impl Regression<'_> {
         }
         out.push_str("</tbody></table></div>\n");
     }
-}
-
-fn csv(path: &Path, header: &[&str], rows: impl Iterator<Item = Vec<f64>>) -> Result<()> {
-    let failed = |e: csv::Error| io(path, e.into());
-    let mut writer = csv::Writer::from_path(path).map_err(failed)?;
-    writer.write_record(header).map_err(failed)?;
-    for row in rows {
-        writer.write_record(row.iter().map(f64::to_string)).map_err(failed)?;
-    }
-    writer.flush().map_err(|source| io(path, source))
 }
