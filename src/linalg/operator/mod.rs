@@ -8,11 +8,9 @@ mod closed_form;
 mod combination;
 mod dense;
 mod diagonal;
-mod difference;
 mod gram;
 mod kronecker;
 mod low_rank;
-mod shifted;
 mod sparse;
 
 use crate::error::{Error, Result};
@@ -23,11 +21,9 @@ pub use closed_form::ClosedForm;
 pub use combination::{Combination, Restricted};
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
-pub use difference::Difference;
 pub use gram::Gram;
 pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
 pub use low_rank::LowRank;
-pub use shifted::Shifted;
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 
 /// A boxed operator that may borrow the curvature, the problem and the point it was made from.
