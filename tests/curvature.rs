@@ -375,9 +375,7 @@ fn tridiagonal_kfac_agrees_with_the_kronecker_blocks_and_has_a_block_tridiagonal
             Ok(())
         })
         .expect("passes");
-    let mean = |x: &[Vec<f64>], y: &[Vec<f64>], i: usize, j: usize| {
-        x.iter().zip(y).map(|(x, y)| x[i] * y[j]).sum::<f64>() / 60.0
-    };
+    let mean = |x: &[Vec<f64>], y: &[Vec<f64>], i: usize, j: usize| x.iter().zip(y).map(|(x, y)| x[i] * y[j]).sum::<f64>() / 60.0;
     let largest = whole.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let scale = inverse.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let (mut beside, mut far) = (0.0f64, 0.0f64);

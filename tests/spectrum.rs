@@ -289,7 +289,8 @@ fn densities_integrate_to_one_on_both_axes() {
         }
     }
     // One node smoothed is the Gaussian itself.
-    let one = Quadrature::default().measure(&ScaledIdentity { n: 50, c: 2.0 }).unwrap().density(Axis::Linear, Some(0.25)).unwrap();
+    let one =
+        Quadrature::default().measure(&ScaledIdentity { n: 50, c: 2.0 }).unwrap().density(Axis::Linear, Some(0.25)).unwrap();
     for (t, p) in one.at.iter().zip(&one.values) {
         let u = (t - 2.0) / 0.25;
         let normal = (-0.5 * u * u).exp() / (0.25 * std::f64::consts::TAU.sqrt());

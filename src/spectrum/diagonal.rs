@@ -215,9 +215,8 @@ mod tests {
         let w = &omega[i * n..(i + 1) * n];
         let mut rest = products(matrix, w).unwrap();
         range.project_out(&mut rest);
-        let exact = |j: usize| -> f64 {
-            range.basis().chunks_exact(n).zip(image.chunks_exact(n)).map(|(q, z)| q[j] * z[j]).sum()
-        };
+        let exact =
+            |j: usize| -> f64 { range.basis().chunks_exact(n).zip(image.chunks_exact(n)).map(|(q, z)| q[j] * z[j]).sum() };
         (0..n).map(|j| exact(j) + w[j] * rest[j] / (w[j] * w[j])).collect()
     }
 

@@ -222,12 +222,7 @@ struct Space<'a> {
 }
 
 impl<'a> Space<'a> {
-    fn new(
-        operator: &'a dyn SymmetricOperator,
-        inverse: Option<&'a dyn SymmetricOperator>,
-        capacity: usize,
-        seed: u64,
-    ) -> Self {
+    fn new(operator: &'a dyn SymmetricOperator, inverse: Option<&'a dyn SymmetricOperator>, capacity: usize, seed: u64) -> Self {
         let n = operator.dim();
         let (q, z) = (Vec::new(), Vec::new());
         let h = vec![0.0; capacity * capacity];
@@ -260,7 +255,10 @@ impl<'a> Space<'a> {
         product(inverse, &w, &mut q)?;
         let square = dot(&w, &q);
         if square <= 0.0 {
-            return Err(Error::Unsupported { what: "the spectrum of a pencil", requirement: "a positive definite preconditioner" });
+            return Err(Error::Unsupported {
+                what: "the spectrum of a pencil",
+                requirement: "a positive definite preconditioner",
+            });
         }
         let other = square.sqrt();
         scale(1.0 / other, &mut w);

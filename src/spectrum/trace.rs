@@ -346,7 +346,8 @@ mod tests {
             let zero = estimator(&ScaledIdentity { n: 50, c: 0.0 }, 12, 0).unwrap();
             assert!(zero.value == 0.0 && zero.error == 0.0, "{name}: {zero:?}");
             // Hutch++ projects its signs, whose lengths then vary.
-            let (one, slack) = (estimator(&ScaledIdentity { n: 50, c: 2.0 }, 12, 0).unwrap(), f64::from(u8::from(name == "hutch++")));
+            let (one, slack) =
+                (estimator(&ScaledIdentity { n: 50, c: 2.0 }, 12, 0).unwrap(), f64::from(u8::from(name == "hutch++")));
             assert!((one.value - 100.0).abs() < 1e-12 + 4.0 * slack * one.error, "{name}: {one:?}");
             assert!(one.error < 1e-12 + 2.0 * slack, "{name}: {one:?}");
             let few = estimator(&ScaledIdentity { n: 50, c: 1.0 }, 1, 0);

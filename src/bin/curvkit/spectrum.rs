@@ -138,9 +138,8 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 fn matrices(findings: &Findings) -> String {
-    let end = |ritz: Option<&curvkit::spectrum::Ritz>| {
-        ritz.map_or(String::new(), |r| format!("{} ± {:.0e}", short(r.value), r.error))
-    };
+    let end =
+        |ritz: Option<&curvkit::spectrum::Ritz>| ritz.map_or(String::new(), |r| format!("{} ± {:.0e}", short(r.value), r.error));
     let rows = findings.matrices.iter().map(|m| {
         vec![
             m.name.replace('_', "-"),

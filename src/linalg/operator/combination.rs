@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn sums_of_different_sizes_are_refused() {
         assert!(Combination::new(vec![]).is_err());
-        let sizes: Vec<(f64, Operator<'_>)> = vec![(1.0, Box::new(Diagonal(vec![1.0]))), (1.0, Box::new(Diagonal(vec![1.0, 2.0])))];
+        let sizes: Vec<(f64, Operator<'_>)> =
+            vec![(1.0, Box::new(Diagonal(vec![1.0]))), (1.0, Box::new(Diagonal(vec![1.0, 2.0])))];
         assert!(matches!(Combination::new(sizes), Err(Error::Dimension { expected: 1, found: 2, .. })));
     }
 }

@@ -39,7 +39,8 @@ impl LowRank {
         Error::check_finite("eigenvectors", &vectors)?;
         Error::check_finite("eigenvalues", &values)?;
         let columns = || vectors.chunks_exact(n.max(1)).enumerate();
-        let off = columns().flat_map(|(i, a)| columns().take(i + 1).map(move |(j, b)| (dot(a, b) - f64::from(u8::from(i == j))).abs()));
+        let off =
+            columns().flat_map(|(i, a)| columns().take(i + 1).map(move |(j, b)| (dot(a, b) - f64::from(u8::from(i == j))).abs()));
         let worst = off.fold(0.0, f64::max);
         Error::check_option(worst <= ORTHONORMAL, "eigenvectors", "orthonormal to 1e-8", worst)?;
         Ok(Self { n, vectors, values })

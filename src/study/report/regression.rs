@@ -174,7 +174,11 @@ impl Regression<'_> {
         write_numbers(&directory.join("data.csv"), &[self.x.0, self.y.0, "fitted", "residual"], data)?;
         let bands = |p: &CurvePoint| [-p.mean, p.mean, -p.observation, p.observation].map(|half| p.value + half);
         let curve = self.curve.iter().map(|p| [&[p.x, p.value][..], &bands(p)].concat());
-        write_numbers(&directory.join("curve.csv"), &[self.x.0, "prediction", "mean_lower", "mean_upper", "lower", "upper"], curve)
+        write_numbers(
+            &directory.join("curve.csv"),
+            &[self.x.0, "prediction", "mean_lower", "mean_upper", "lower", "upper"],
+            curve,
+        )
     }
 
     fn page(&self, figures: &[Figure]) -> String {

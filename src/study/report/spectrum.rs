@@ -50,10 +50,10 @@ fn chart(name: &str, title: &str, label: &str, lines: Vec<Line>) -> Result<Figur
     Figure::new(name.into(), &Chart { title: title.into(), x, y, lines })
 }
 
-/// Points that do not vanish, so that a line does not run along the floor.
+/// The points, none below what is drawn: a logarithmic axis has no place for zero.
 fn above(at: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
-    let top = values.iter().copied().fold(0.0, f64::max);
-    at.iter().zip(values).filter(|(_, p)| **p >= top / DECADES / 10.0 && **p > 0.0).map(|(t, p)| (*t, *p)).collect()
+    let floor = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max) / DECADES / 10.0;
+    at.iter().zip(values).map(|(t, p)| (*t, p.max(floor))).collect()
 }
 
 fn label(name: &str) -> &str {
@@ -107,7 +107,8 @@ fn heat_maps(pictures: &Pictures) -> Vec<Figure> {
         let (exact, kfac, rest) = (part(&pictures.exact), part(&pictures.kfac), part(&difference));
         let (size, m) = (exact.iter().fold(0.0f64, |m, v| m.max(v.abs())), block.range().len());
         // A line after each input's column of weights.
-        let cuts: Vec<usize> = if block.columns <= 40 { (1..block.columns).map(|c| c * block.rows).collect() } else { Vec::new() };
+        let cuts: Vec<usize> =
+            if block.columns <= 40 { (1..block.columns).map(|c| c * block.rows).collect() } else { Vec::new() };
         let svg = row(&[
             map("Fisher", m, &exact, size, cuts.clone()),
             map("K-FAC", m, &kfac, size, cuts.clone()),
@@ -141,9 +142,11 @@ fn blocks(pictures: &Pictures) -> Vec<Vec<f64>> {
 
 fn tables(findings: &Findings, directory: &Path) -> Result<()> {
     let index = |m: usize| m as f64;
-    let density = findings.matrices.iter().enumerate().flat_map(|(i, m)| {
-        m.density.at.iter().zip(&m.density.values).map(move |(t, p)| vec![index(i), *t, *p])
-    });
+    let density = findings
+        .matrices
+        .iter()
+        .enumerate()
+        .flat_map(|(i, m)| m.density.at.iter().zip(&m.density.values).map(move |(t, p)| vec![index(i), *t, *p]));
     write_numbers(&directory.join("density.csv"), &["gauss_newton", "eigenvalue", "density"], density)?;
     let logs = findings.matrices.iter().enumerate().flat_map(|(i, m)| {
         let [positive, negative] = &m.log_density;

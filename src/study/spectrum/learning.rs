@@ -136,11 +136,13 @@ impl Learning {
         let largest = samples.response.iter().copied().fold(0.0, f64::max);
         let outputs = match loss {
             LossKind::Softmax if largest <= 1e4 => (largest as usize + 1).max(2),
-            LossKind::Softmax => return Err(Error::Config {
-                name: "response".into(),
-                requirement: "class labels 0, 1, … up to 10000",
-                value: largest.to_string(),
-            }),
+            LossKind::Softmax => {
+                return Err(Error::Config {
+                    name: "response".into(),
+                    requirement: "class labels 0, 1, … up to 10000",
+                    value: largest.to_string(),
+                });
+            }
             _ => 1,
         };
         let hidden = if self.model == ModelKind::Mlp { &self.layers[..] } else { &[] };

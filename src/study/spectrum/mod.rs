@@ -142,10 +142,7 @@ impl CurvatureStudy {
         let (hessian, gauss_newton) = (hessian.at(at)?, gauss_newton.at(at)?);
         let top = Lanczos { lowest: 0, ..self.lanczos() }.extremes(&*gauss_newton)?.highest[0].value;
         let damping = self.damping * if top > 0.0 { top } else { 1.0 };
-        let matrices = vec![
-            self.summary("hessian", &*hessian, damping)?,
-            self.summary("gauss_newton", &*gauss_newton, damping)?,
-        ];
+        let matrices = vec![self.summary("hessian", &*hessian, damping)?, self.summary("gauss_newton", &*gauss_newton, damping)?];
         let conditioning = self.conditioning(at, &*gauss_newton, damping)?;
         let exact = approximations::Exact { hessian, gauss_newton, gradient: &gradient, damping };
         let approximations = exact.compare_all(at, self)?;
@@ -205,12 +202,8 @@ impl CurvatureStudy {
         let mut rows = vec![row("none", self.lanczos().extremes(&damped)?)];
         let (mut diagonal, mut blocks) = (Diagonal(GaussNewton), Blocks(GaussNewton));
         let (mut kfac, mut ekfac) = (Kfac::<GaussNewton>::default(), Ekfac::<GaussNewton>::default());
-        let preconditioners: [(&'static str, Operator<'_>); 4] = [
-            ("diagonal", diagonal.at(at)?),
-            ("kfac", kfac.at(at)?),
-            ("ekfac", ekfac.at(at)?),
-            ("blocks", blocks.at(at)?),
-        ];
+        let preconditioners: [(&'static str, Operator<'_>); 4] =
+            [("diagonal", diagonal.at(at)?), ("kfac", kfac.at(at)?), ("ekfac", ekfac.at(at)?), ("blocks", blocks.at(at)?)];
         for (name, operator) in &preconditioners {
             if let Some(inverse) = operator.inverse(damping) {
                 rows.push(row(name, self.lanczos().pencil(&damped, &*inverse?)?));
@@ -244,6 +237,8 @@ fn damped<'a>(matrix: &'a dyn SymmetricOperator, damping: f64) -> Result<Combina
 fn log_densities(measure: &SpectralMeasure, floor: f64) -> Result<[Density; 2]> {
     let all = measure.density(Axis::Logarithmic { floor }, None)?;
     // A common width and grid, so that the two add up to the density of all.
-    let part = |sign: f64| measure.density_of(Axis::Logarithmic { floor }, Some(all.width), |x| if sign > 0.0 { x >= 0.0 } else { x < 0.0 });
+    let part = |sign: f64| {
+        measure.density_of(Axis::Logarithmic { floor }, Some(all.width), |x| if sign > 0.0 { x >= 0.0 } else { x < 0.0 })
+    };
     Ok([part(1.0)?, part(-1.0)?])
 }
