@@ -507,7 +507,7 @@ fn bad_spectra_exit_with_two_and_say_what_where_expected_and_found() {
     let counts = data("counts.csv", "a,y\n1,0\n2,-1\n");
     let single = data("single.csv", "y\n1\n2\n");
     let cases: [(&[&str], &str); 17] = [
-        (&["--model", "mpl"], "did you mean `mlp`"),
+        (&["--model", "mlpp"], "did you mean `mlp`"),
         (&["--model", "forest"], "--help"),
         (&["--loss", "huge"], "unknown loss `huge`"),
         (&["--activation", "tanhh"], "did you mean `tanh`"),

@@ -87,8 +87,8 @@ mod tests {
     fn hutchinson_diagonal_is_unbiased_with_new_probes_at_every_point() {
         let (counts, mut curvature) =
             (Counts::default(), HutchinsonDiagonal { absolute: false, ..HutchinsonDiagonal::new(1, 5) });
-        let (mut sum, runs) = (vec![0.0; 4], 2000);
-        let mut squares = vec![0.0; 4];
+        let (mut sum, runs) = ([0.0; 4], 2000);
+        let mut squares = [0.0; 4];
         let mut expected = Vec::new();
         for _ in 0..runs {
             let (found, exact) = diagonal(&mut curvature, &counts);

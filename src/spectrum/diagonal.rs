@@ -1,7 +1,7 @@
 //! The diagonal from random probes.
 //!
-//! Hutchinson: `diag B ≈ m⁻¹ Σ z ⊙ Bz` with random signs (Bekas, Kokiopoulou & Saad 2007). XDiag (Epperly, Tropp & Webber 2024,
-//! section 2.4) takes the diagonal of `Qᵢ QᵢᵀB` exactly, on the range of all probes but the `i`-th, and what probe `i` says of
+//! Hutchinson: `diag B ≈ m⁻¹ Σ z ⊙ Bz` with random signs (Bekas, Kokiopoulou & Saad 2007). XDiag (Epperly, Tropp & Webber 2024)
+//! takes the diagonal of `Qᵢ QᵢᵀB` exactly, on the range of all probes but the `i`-th, and what probe `i` says of
 //! the rest.
 
 use super::leave_one_out::LeaveOneOut;
