@@ -496,3 +496,119 @@ fn many_starts_find_a_lower_minimum_and_profiles_have_open_ends() {
     assert_eq!(curvkit(&[&args[..], &["--loss", "huber"]].concat()).code, 2);
     assert_eq!(curvkit(&["fit", "--nist", "MGH09", "--starts", "0"]).code, 2);
 }
+
+#[test]
+fn spectrum_of_a_linear_model_has_the_closed_form_of_its_normal_equations() {
+    // Inputs on two orthogonal axes: XᵀX/n with the bias is diag(2, 1/2, 1).
+    let file = data("spectrum.csv", "a,b,y\n2,0,1\n-2,0,0\n0,1,2\n0,-1,5\n");
+    let found = json(&["spectrum", "--data", &file, "--model", "linear", "--train", "5", "--json"], 0);
+    assert_eq!((found["n_params"].as_u64(), found["n_samples"].as_u64()), (Some(3), Some(4)));
+    assert!(found["gradient_norm"].as_f64().unwrap() < 1e-8);
+    for matrix in found["matrices"].as_array().unwrap() {
+        let end = |end: &str| matrix["extremes"][end][0]["value"].as_f64().unwrap();
+        assert!((end("lowest") - 0.5).abs() < 1e-12 && (end("highest") - 2.0).abs() < 1e-12);
+        assert!((matrix["trace"]["value"].as_f64().unwrap() - 3.5).abs() < 1e-12);
+        assert!((matrix["norm"]["value"].as_f64().unwrap() - 5.25f64.sqrt()).abs() < 1e-12);
+        let damped = matrix["damped_condition"]["value"].as_f64().unwrap();
+        assert!((damped - 2.002 / 0.502).abs() < 1e-10);
+        assert_eq!(matrix["negative_share"], 0.0);
+    }
+    let kappa = |name: &str| {
+        let rows = found["conditioning"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["preconditioner"] == name).unwrap();
+        row["condition"]["value"].as_f64().unwrap()
+    };
+    assert!((kappa("none") - 2.002 / 0.502).abs() < 1e-10);
+    // A linear model with squared error: K-FAC is exact, and so is the diagonal of a diagonal matrix.
+    for name in ["diagonal", "kfac", "ekfac", "blocks"] {
+        assert!((kappa(name) - 1.0).abs() < 1e-10, "{name}: {}", kappa(name));
+    }
+    for row in found["approximations"].as_array().unwrap() {
+        let exact = ["gauss_newton", "hessian", "fisher", "diagonal", "blocks", "kfac", "ekfac"];
+        let distance = row["to_gauss_newton"]["value"].as_f64().unwrap();
+        // The block-tridiagonal matrix of one layer is its only block, damped by nothing here.
+        assert!(distance < 1e-12 || !exact.contains(&row["name"].as_str().unwrap_or_default()), "{row}");
+    }
+}
+
+#[test]
+fn spectrum_report_holds_densities_heat_maps_and_tables() {
+    let directory = fresh("spectrum-report");
+    let out = directory.to_str().unwrap();
+    let args =
+        ["spectrum", "--layers", "4,3", "--loss", "softmax", "--samples", "60", "--inputs", "3", "--train", "5", "--out", out];
+    let ran = curvkit(&args);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("kfac") && ran.out.contains("δ") && ran.out.contains("index.html"));
+    let page = std::fs::read_to_string(directory.join("index.html")).unwrap();
+    // Two densities, one map of the whole, one for each of three layers.
+    assert_eq!(page.matches("<figure>").count(), 6);
+    assert!(!page.contains("NaN"));
+    for file in ["density.csv", "log_density.csv", "eigenvalues.csv", "blocks.csv", "charts/heat.svg", "charts/density.svg"] {
+        assert!(directory.join(file).exists(), "{file}");
+    }
+    let blocks = std::fs::read_to_string(directory.join("blocks.csv")).unwrap();
+    assert_eq!(blocks.lines().count(), 10);
+    // The same seed gives the same numbers, another one others.
+    let json_of = |seed: &str| json(&["spectrum", "--layers", "4", "--samples", "40", "--seed", seed, "--json"], 0);
+    assert_eq!(json_of("1"), json_of("1"));
+    assert_ne!(json_of("1")["cost"], json_of("2")["cost"]);
+}
+
+#[test]
+fn every_model_and_loss_has_a_spectrum() {
+    let cases: [&[&str]; 7] = [
+        &["--model", "linear"],
+        &["--model", "linear", "--loss", "poisson"],
+        &["--model", "logistic"],
+        &["--model", "multinomial"],
+        &["--loss", "binary", "--activation", "gelu", "--standardize"],
+        &["--loss", "poisson", "--activation", "sigmoid", "--l2", "0.01"],
+        &["--layers", "5", "--samples", "1", "--inputs", "1"],
+    ];
+    for case in cases {
+        let small = ["spectrum", "--samples", "50", "--inputs", "3", "--train", "3", "--json"];
+        let args: Vec<&str> = if case.contains(&"--samples") { vec!["spectrum", "--json"] } else { small.to_vec() };
+        let found = json(&[&args[..], case].concat(), 0);
+        let fisher = found["approximations"].as_array().unwrap().iter().find(|row| row["name"] == "fisher").unwrap().clone();
+        // All these losses have natural parameters: the Fisher matrix is the Gauss–Newton matrix.
+        assert!(fisher["to_gauss_newton"]["value"].as_f64().unwrap() < 1e-12, "{case:?}");
+    }
+}
+
+#[test]
+fn bad_spectra_exit_with_two_and_say_what_where_expected_and_found() {
+    let labels = data("labels.csv", "a,y\n1,0\n2,1.5\n");
+    let counts = data("counts.csv", "a,y\n1,0\n2,-1\n");
+    let single = data("single.csv", "y\n1\n2\n");
+    let cases: [(&[&str], &str); 17] = [
+        (&["--model", "mlpp"], "did you mean `mlp`"),
+        (&["--model", "forest"], "--help"),
+        (&["--loss", "huge"], "unknown loss `huge`"),
+        (&["--activation", "tanhh"], "did you mean `tanh`"),
+        (&["--model", "linear", "--loss", "softmax"], "goes with the model"),
+        (&["--layers", "8,x"], "character 2"),
+        (&["--layers", "0"], "from 1 to 100000, found `0`"),
+        (&["--samples", "0"], "`samples` must be positive"),
+        (&["--inputs", "0"], "`inputs` must be positive"),
+        (&["--damping", "0"], "`damping` must be positive, found 0"),
+        (&["--damping", "nan"], "`damping` must be positive, found NaN"),
+        (&["--l2", "-1"], "`l2` must be at least 0, found -1"),
+        (&["--steps", "0"], "`steps` must be at least 1"),
+        (&["--probes", "1", "--layers", "20"], "`probes` must be at least 2, found 1"),
+        (&["--data", "/nowhere.csv"], "/nowhere.csv"),
+        (&["--data", &labels, "--model", "multinomial"], "target of sample 1 must be a class label"),
+        (&["--data", &single], "`predictors` must be at least one column"),
+    ];
+    for (args, part) in cases {
+        let ran = curvkit(&[&["spectrum"], args].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}: {}", ran.err);
+        assert!(ran.err.contains(part), "{args:?}: {}", ran.err);
+    }
+    let negative = curvkit(&["spectrum", "--data", &counts, "--model", "linear", "--loss", "poisson"]);
+    assert!(negative.code == 2 && negative.err.contains("target of sample 1"), "{}", negative.err);
+    let column = curvkit(&["spectrum", "--data", &counts, "--y", "z"]);
+    assert!(column.code == 2 && column.err.contains("`z`"), "{}", column.err);
+    assert_eq!(curvkit(&["spectrum", "--y", "a"]).code, 2);
+    assert_eq!(curvkit(&["spectrum", "--data", &counts, "--samples", "5"]).code, 2);
+}

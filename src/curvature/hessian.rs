@@ -48,9 +48,14 @@ impl<O: HessianProduct> SymmetricOperator for Products<'_, O> {
     }
 }
 
+/// The Hessian at a point by its products.
+pub(super) fn products<O: HessianProduct>(at: At<'_, O>) -> Operator<'_> {
+    Box::new(Products { problem: at.problem, x: at.x, counts: at.counts })
+}
+
 impl<O: HessianProduct> Curvature<O> for HessianProducts {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
-        Ok(Box::new(Products { problem: at.problem, x: at.x, counts: at.counts }))
+        Ok(products(at))
     }
     fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
         Some(self.at(at))

@@ -1,7 +1,7 @@
 //! Smooth densities of eigenvalues.
 //!
-//! `p(t) = Σ τⱼ N(t; tⱼ, σ²)` over the nodes of [`SpectralMeasure`], with `t = θ` or `t = log₁₀|θ|`. Unless it is given, the width is that of
-//! Papyan (2019): `σ = (range) / ((m − 1) √(8 log 3))` for `m` nodes a probe, so that neighbouring nodes in the bulk just merge.
+//! `p(t) = Σ τⱼ N(t; tⱼ, σ²)` over the nodes of [`SpectralMeasure`], with `t = θ` or `t = log₁₀|θ|`. Unless it is
+//! given, the width is that of Papyan (2019): `σ = (range) / ((m − 1) √(8 log 3))` for `m` nodes a probe, so that neighbouring nodes in the bulk just merge.
 
 use super::SpectralMeasure;
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! The diagonal from random probes.
 //!
-//! Hutchinson: `diag B ≈ m⁻¹ Σ z ⊙ Bz` with random signs (Bekas, Kokiopoulou & Saad 2007). XDiag (Epperly, Tropp & Webber 2024,
-//! section 2.4) takes the diagonal of `Qᵢ QᵢᵀB` exactly, on the range of all probes but the `i`-th, and what probe `i` says of
+//! Hutchinson: `diag B ≈ m⁻¹ Σ z ⊙ Bz` with random signs (Bekas, Kokiopoulou & Saad 2007). XDiag (Epperly, Tropp & Webber 2024)
+//! takes the diagonal of `Qᵢ QᵢᵀB` exactly, on the range of all probes but the `i`-th, and what probe `i` says of
 //! the rest.
 
 use super::leave_one_out::LeaveOneOut;
@@ -16,7 +16,7 @@ use crate::linalg::vector::{axpy, dot, norm_inf};
 pub struct DiagonalEstimate {
     /// The entries.
     pub values: Vec<f64>,
-    /// Their standard errors, estimated from the spread of the probes; zero where exact.
+    /// Their standard errors, estimated from the spread of the probes; zero where exact, infinite for a single probe.
     pub errors: Vec<f64>,
     /// Products made.
     pub products: u64,
@@ -54,6 +54,10 @@ impl Moments {
     /// Mean and standard error, for samples that share the `covariance` (in squared units).
     fn finish(self, products: usize, covariance: &[f64]) -> DiagonalEstimate {
         let Self { count, unit, mean, spread } = self;
+        if count < 2.0 {
+            let values: Vec<f64> = mean.iter().map(|v| v * unit).collect();
+            return DiagonalEstimate { errors: vec![f64::INFINITY; values.len()], values, products: products as u64 };
+        }
         let error = |(s, c): (&f64, &f64)| unit * (s / (count - 1.0) / count + c.max(0.0)).sqrt();
         let errors = spread.iter().zip(covariance).map(error).collect();
         DiagonalEstimate { values: mean.iter().map(|v| v * unit).collect(), errors, products: products as u64 }
@@ -70,9 +74,9 @@ fn exact(operator: &dyn SymmetricOperator) -> Result<DiagonalEstimate> {
 /// `diag B` as the mean of `z ⊙ Bz` over `n_products` vectors of random signs; by unit vectors where these are no more.
 ///
 /// # Errors
-/// [`Error::Config`](crate::Error::Config) for fewer than two products (there are no error bars); errors of products.
+/// [`Error::Config`](crate::Error::Config) for no products; errors of products.
 pub fn hutchinson_diagonal(operator: &dyn SymmetricOperator, n_products: usize, seed: u64) -> Result<DiagonalEstimate> {
-    check(operator, "products", "at least 2", n_products, 2)?;
+    check(operator, "products", "at least 1", n_products, 1)?;
     let n = operator.dim();
     if n_products >= n {
         return exact(operator);
@@ -276,6 +280,13 @@ mod tests {
     }
 
     #[test]
+    fn hutchinson_diagonal_of_one_probe_has_no_error_bar() {
+        let found = hutchinson_diagonal(&ScaledIdentity { n: 40, c: 3.0 }, 1, 0).unwrap();
+        assert!(found.values == [3.0; 40] && found.errors == [f64::INFINITY; 40] && found.products == 1);
+        assert!(matches!(xdiag(&ScaledIdentity { n: 40, c: 3.0 }, 3, 0), Err(Error::Config { .. })));
+    }
+
+    #[test]
     fn easy_matrices_are_exact_and_bad_input_is_refused() {
         for (name, estimator) in ESTIMATORS {
             let matrix = random_matrix(9, 1);
@@ -290,7 +301,7 @@ mod tests {
                 }
             }
             assert_eq!(estimator(&Diagonal(vec![-3.5]), 4, 0).unwrap().values, [-3.5]);
-            assert!(matches!(estimator(&ScaledIdentity { n: 40, c: 1.0 }, 1, 0), Err(Error::Config { .. })));
+            assert!(matches!(estimator(&ScaledIdentity { n: 40, c: 1.0 }, 0, 0), Err(Error::Config { .. })));
             assert!(matches!(estimator(&Diagonal(vec![]), 10, 0), Err(Error::Config { .. })));
             assert!(matches!(estimator(&Diagonal(vec![f64::INFINITY; 40]), 10, 0), Err(Error::NonFinite { .. })));
         }

@@ -4,7 +4,7 @@
 //! vectors next to the ends and the newest vector, which spans what a restart with an optimal polynomial would (Wu & Simon
 //! 2000). For a pencil, `P⁻¹B` is symmetric in the inner product of `P`; beside each `q` the basis keeps `z = Pq`, so that
 //! only products with `B` and `P⁻¹` are needed: `w = Bq`, `w ← w − Σ (qⱼᵀw) zⱼ`, next `z ∝ w`, `q ∝ P⁻¹w`.
-//! Residual bound: Parlett 1998, §4.5.1 and, for pencils, §15.9.
+//! Residual bound: Parlett 1998, theorem 4.5.1 and, for pencils, chapter 15.
 
 use super::ritz::{Extremes, Ritz};
 use super::{normalize, normals, product};

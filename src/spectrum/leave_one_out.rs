@@ -1,8 +1,8 @@
 //! Orthonormal bases of sketched ranges, and of the ranges of all but one column, as XTrace and XDiag need them.
 //!
 //! With `BΩ = QR` the range of all columns but the `i`-th has the projector `Q (I − sᵢsᵢᵀ) Qᵀ`, where `sᵢ` is the unit vector
-//! orthogonal to all columns of `R` but the `i`-th: the `i`-th column of `R⁻ᵀ`, normalised (Epperly, Tropp & Webber 2024,
-//! section 3.1). Where `BΩ` has lower rank than columns, `R` has fewer rows; then `sᵢ` is the `i`-th column of `(R⁺)ᵀ` if
+//! orthogonal to all columns of `R` but the `i`-th: the `i`-th column of `R⁻ᵀ`, normalised (Epperly, Tropp & Webber
+//! 2024). Where `BΩ` has lower rank than columns, `R` has fewer rows; then `sᵢ` is the `i`-th column of `(R⁺)ᵀ` if
 //! column `i` is indispensable (its leverage `rᵢᵀ(RRᵀ)⁻¹rᵢ` is one), and there is none if the others span the same range.
 
 use super::{normalize, probes, products};

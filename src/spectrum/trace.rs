@@ -2,7 +2,7 @@
 //!
 //! Hutchinson (1990): `tr B ≈ m⁻¹ Σ zᵀBz` with random signs `z`, of variance `2 (‖B‖_F² − Σ b_ii²)/m`. Hutch++ (Meyer, Musco,
 //! Musco & Woodruff 2021, Algorithm 1) takes the trace on a sketched range exactly and probes the rest. XTrace (Epperly, Tropp
-//! & Webber 2024, section 2) lets every probe serve both purposes: probe `i` is judged against the range of the others.
+//! & Webber 2024) lets every probe serve both purposes: probe `i` is judged against the range of the others.
 //!
 //! Where the products asked for would do for all unit vectors, these are taken: `n` products, no error.
 
@@ -76,7 +76,7 @@ pub fn hutch_plus_plus(operator: &dyn SymmetricOperator, n_products: usize, seed
 }
 
 /// `tr B` by XTrace with `n_products / 2` probes, their components outside the others' range scaled to the expected
-/// length (section 2.3 of the paper). Unbiased; exact for matrices of rank below the number of probes.
+/// length. Unbiased; exact for matrices of rank below the number of probes.
 ///
 /// The samples `tᵢ` are not independent: `tᵢ` and `tⱼ` share what depends on both probes. Beside the spread of the samples the
 /// error therefore holds an estimate of their covariance, from the changes of `tᵢ` when probe `j` is left out as well and of

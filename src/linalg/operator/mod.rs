@@ -8,13 +8,11 @@ mod closed_form;
 mod combination;
 mod dense;
 mod diagonal;
-mod difference;
 mod gram;
 mod jacobian_pattern;
 mod kronecker;
 mod low_rank;
 mod masked;
-mod shifted;
 mod sparse;
 mod sparse_gram;
 
@@ -26,13 +24,11 @@ pub use closed_form::ClosedForm;
 pub use combination::{Combination, Restricted};
 pub use dense::DenseMatrix;
 pub use diagonal::{Diagonal, ScaledIdentity};
-pub use difference::Difference;
 pub use gram::Gram;
 pub use jacobian_pattern::{JacobianPattern, RowGroup};
 pub use kronecker::{Kronecker, KroneckerBasis, KroneckerDiagonal};
 pub use low_rank::LowRank;
 pub use masked::Masked;
-pub use shifted::Shifted;
 pub use sparse::{Pattern, SparseMatrix, SparseView};
 pub use sparse_gram::SparseGram;
 

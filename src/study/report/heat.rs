@@ -64,7 +64,7 @@ impl HeatMap<'_> {
         };
         let _ = write!(
             out,
-            "<text x=\"0\" y=\"-9\">{} (largest {largest:.2e})</text>\n<g transform=\"scale({side:.4})\" shape-rendering=\"crispEdges\">",
+            "<text x=\"0\" y=\"-9\">{} (darkest {largest:.2e})</text>\n<g transform=\"scale({side:.4})\" shape-rendering=\"crispEdges\">",
             escape(&self.title)
         );
         // One path a shade, of runs of neighbours in a row.

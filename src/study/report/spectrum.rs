@@ -50,10 +50,10 @@ fn chart(name: &str, title: &str, label: &str, lines: Vec<Line>) -> Result<Figur
     Figure::new(name.into(), &Chart { title: title.into(), x, y, lines })
 }
 
-/// Points that do not vanish, so that a line does not run along the floor.
+/// The points, none below what is drawn: a logarithmic axis has no place for zero.
 fn above(at: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
-    let top = values.iter().copied().fold(0.0, f64::max);
-    at.iter().zip(values).filter(|(_, p)| **p >= top / DECADES / 10.0 && **p > 0.0).map(|(t, p)| (*t, *p)).collect()
+    let floor = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max) / DECADES / 10.0;
+    at.iter().zip(values).map(|(t, p)| (*t, p.max(floor))).collect()
 }
 
 fn label(name: &str) -> &str {

@@ -6,7 +6,7 @@ use crate::curvature::{
 };
 use crate::error::Result;
 use crate::linalg::krylov::{Cg, CgEnd, CgLimits};
-use crate::linalg::operator::{Difference, Shifted};
+use crate::linalg::operator::Combination;
 use crate::linalg::vector::{dot, norm};
 use crate::linalg::{Operator, SymmetricOperator};
 use crate::problem::{At, Supervised};
@@ -56,7 +56,10 @@ impl Exact<'_> {
         let exact = self.step(&*self.gauss_newton)?;
         let mut rows = Vec::new();
         let mut add = |name, matrix: &dyn SymmetricOperator| -> Result<()> {
-            let to = |exact: &dyn SymmetricOperator, size: Estimate| Ok(relative(norm_of(&Difference(matrix, exact))?, size));
+            let to = |exact: &dyn SymmetricOperator, size: Estimate| -> Result<Estimate> {
+                let difference = Combination::new(vec![(1.0, Box::new(matrix)), (-1.0, Box::new(exact))])?;
+                Ok(relative(norm_of(&difference)?, size))
+            };
             let step = self.step(matrix)?;
             let pair = exact.as_ref().zip(step.as_ref());
             rows.push(Approximation {
@@ -93,7 +96,7 @@ impl Exact<'_> {
         if norm(self.gradient) == 0.0 {
             return Ok(Some(vec![0.0; n]));
         }
-        let damped = Shifted { matrix, shift: self.damping };
+        let damped = super::damped(matrix, self.damping)?;
         let mut cg = Cg::default();
         cg.start(self.gradient, None, 0)?;
         let limits = CgLimits { tolerance: TOLERANCE, max_iterations: 20 * n as u64 + 1000, ..CgLimits::default() };

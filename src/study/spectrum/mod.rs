@@ -11,7 +11,7 @@ mod samples;
 use crate::counts::Counts;
 use crate::curvature::{Blocks, Curvature, Dense, Diagonal, Ekfac, Explicit, GaussNewton, HessianProducts, Kfac};
 use crate::error::{Error, Result};
-use crate::linalg::operator::{ClosedForm, Shifted};
+use crate::linalg::operator::{ClosedForm, Combination, ScaledIdentity};
 use crate::linalg::vector::norm_inf;
 use crate::linalg::{Operator, SymmetricOperator};
 use crate::model::Block;
@@ -172,7 +172,7 @@ impl CurvatureStudy {
     fn summary(&self, name: &'static str, matrix: &dyn SymmetricOperator, damping: f64) -> Result<MatrixSummary> {
         let n = matrix.dim();
         let extremes = Lanczos { lowest: 5, highest: 5, ..self.lanczos() }.extremes(matrix)?;
-        let damped = self.lanczos().extremes(&Shifted { matrix, shift: damping })?;
+        let damped = self.lanczos().extremes(&damped(matrix, damping)?)?;
         let probes = if n <= ALL_PROBES { n } else { self.quadrature.probes };
         let measure = Quadrature { probes, seed: self.seed, ..self.quadrature }.measure(matrix)?;
         let (low, high) = measure.range();
@@ -191,7 +191,7 @@ impl CurvatureStudy {
     }
 
     fn conditioning(&self, at: At<'_, Supervised>, matrix: &dyn SymmetricOperator, damping: f64) -> Result<Vec<Conditioning>> {
-        let damped = Shifted { matrix, shift: damping };
+        let damped = damped(matrix, damping)?;
         let row = |preconditioner, found: Extremes| Conditioning {
             preconditioner,
             condition: found.condition_number(),
@@ -225,6 +225,12 @@ impl CurvatureStudy {
         let kfac = entries(Kfac::<GaussNewton>::default().matrix(&here)?)?;
         Ok(Some(Pictures { layout: here.layout().to_vec(), exact, kfac }))
     }
+}
+
+/// `B + δI`.
+fn damped<'a>(matrix: &'a dyn SymmetricOperator, damping: f64) -> Result<Combination<'a>> {
+    let identity = ScaledIdentity { n: matrix.dim(), c: 1.0 };
+    Combination::new(vec![(1.0, Box::new(matrix)), (damping, Box::new(identity))])
 }
 
 /// Densities of the logarithms of positive and of negative eigenvalues.
