@@ -182,7 +182,7 @@ fn some_rows_are_the_problem_of_these_samples() {
         let value = problem.partial(&case.theta, &SOME, &mut gradient).expect("partial");
         assert_eq!(value, part.cost(&case.theta).expect("cost"));
         assert_eq!(gradient, part.gradient(&case.theta).expect("gradient"));
-        problem.partial_hessian_product(&case.theta, &SOME, &gradient, &mut product).expect("product");
+        problem.partial_product(&case.theta, &SOME, &gradient, &mut product).expect("product");
         let mut expected = vec![0.0; case.theta.len()];
         part.hessian_product(&case.theta, &gradient, &mut expected).expect("product");
         assert_eq!(product, expected);
@@ -213,7 +213,7 @@ fn some_rows_of_a_sum_estimate_the_whole_sum() {
 }
 
 #[test]
-fn weighted_rows_are_the_weighted_mean_of_single_rows() {
+fn weighted_rows_are_the_weighted_sum_of_single_rows() {
     let weights = [0.5, -1.0, 2.0, 0.0, 3.5];
     for (case, reduction) in cases().iter().flat_map(|case| [(case, Reduction::Mean), (case, Reduction::Sum)]) {
         let problem = case.on(None, reduction);
@@ -221,7 +221,7 @@ fn weighted_rows_are_the_weighted_mean_of_single_rows() {
         for (row, weight) in SOME.iter().zip(weights) {
             let value = problem.partial(&case.theta, &[*row], &mut gradient).expect("partial");
             let part = gradient.iter().chain([&value]);
-            expected.iter_mut().zip(part).for_each(|(e, p)| *e += weight * p / SOME.len() as f64);
+            expected.iter_mut().zip(part).for_each(|(e, p)| *e += weight * p);
         }
         let value = problem.weighted_partial(&case.theta, &SOME, &weights, &mut gradient).expect("partial");
         gradient.push(value);

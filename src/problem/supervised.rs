@@ -180,7 +180,7 @@ impl<P> Supervised<P> {
         Ok(at.cost())
     }
 
-    /// `m⁻¹ Σ_k w_k f_{rows[k]}` over `m` rows, and its gradient; the terms are those of [`partial`](Self::partial).
+    /// `Σ_k w_k f_{rows[k]}` and its gradient; the terms are those of [`partial`](Self::partial).
     ///
     /// # Errors
     /// As [`partial`](Self::partial); [`Error::Dimension`] unless there is one weight for each row.
@@ -193,7 +193,7 @@ impl<P> Supervised<P> {
     ///
     /// # Errors
     /// As [`partial`](Self::partial).
-    pub fn partial_hessian_product(&self, theta: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
+    pub fn partial_product(&self, theta: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
         self.regularized_product(theta, Some(rows), v, out)
     }
 
@@ -311,15 +311,16 @@ impl Evaluation {
         Ok(())
     }
 
-    /// The value and gradient of the loss with one more weight a sample, the regulariser with their mean.
+    /// The value and gradient of the sum of the terms that the samples are, each with a weight.
     fn weighted(&self, weights: &[f64], gradient: &mut [f64]) -> Result<f64> {
         self.backward()?.weighted_gradient(weights, gradient)?;
-        scale(self.weight(), gradient);
+        let each = self.weight() * self.n() as f64;
+        scale(each, gradient);
         let mut values = vec![0.0; self.n()];
         self.loss().values(&self.outcome(), &mut values);
-        let l2 = self.l2() * weights.iter().sum::<f64>() / self.n() as f64;
+        let l2 = self.l2() * weights.iter().sum::<f64>();
         axpy(l2, &self.theta, gradient);
-        Ok(self.weight() * dot(weights, &values) + 0.5 * l2 * dot(&self.theta, &self.theta))
+        Ok(each * dot(weights, &values) + 0.5 * l2 * dot(&self.theta, &self.theta))
     }
 
     /// `out ← ∇²(L − ½ λ‖θ‖²) v`, the exact Hessian of the data term times `v`.
