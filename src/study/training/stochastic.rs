@@ -1,0 +1,80 @@
+//! Training by the stochastic solver.
+
+use super::rules::Entry;
+use super::task::Task;
+use super::{EpochPoint, Finished, Log, Training};
+use crate::error::{Error, Result, Stop};
+use crate::stochastic::estimator::MiniBatch;
+use crate::stochastic::{Protocol, Stochastic};
+use crate::study::run::Ending;
+use crate::study::solver::VecState;
+use crate::study::spec::Options;
+use argmin::core::observers::{Observe, ObserverMode};
+use argmin::core::{Error as ArgminError, Executor, KV, State};
+use std::sync::Arc;
+
+/// Runs a stochastic method from `start`.
+pub(super) fn run(
+    training: &Training,
+    entry: &Entry,
+    options: &Options,
+    task: &Arc<Task>,
+    start: &[f64],
+    log: &Log,
+) -> Result<Finished> {
+    let n = crate::problem::FiniteSum::n_terms(task.as_ref());
+    let batch = training.batch.unwrap_or(n).min(n);
+    let (epochs, per_epoch) = (training.epochs as f64, n.div_ceil(batch) as f64);
+    let rule = entry.rule(options, epochs * per_epoch, per_epoch)?;
+    let protocol =
+        Protocol { epochs: Some(epochs), patience: training.patience, deadline: training.seconds, ..Protocol::default() };
+    let solver = Stochastic::new(MiniBatch::new(batch, training.seed), rule)
+        .averaged(Entry::averaging(options, epochs))
+        .protocol(protocol);
+    let recorder = Recorder { task: task.clone(), log: log.clone() };
+    let result = Executor::new(task.clone(), solver)
+        .configure(|state| state.param(start.to_vec()).max_iters(u64::MAX))
+        .add_observer(recorder, ObserverMode::Always)
+        .ctrlc(false)
+        .run()
+        .map_err(|e| e.downcast::<Error>().unwrap_or_else(|e| Error::Problem { what: "first evaluation", source: e.into() }))?;
+    let (state, solver) = (result.state(), result.solver());
+    let stop = solver.stop().cloned().unwrap_or(Stop::Epochs { count: solver.clock().epoch, bound: epochs });
+    Ok(Finished {
+        parameters: state.get_best_param().or(state.get_param()).cloned().unwrap_or_else(|| start.to_vec()),
+        sound: !matches!(stop, Stop::Diverged { .. } | Stop::Failed { .. }),
+        stop: Ending::of(&stop),
+        epochs: solver.clock().epoch,
+        samples: solver.samples(),
+        counts: solver.tally(),
+    })
+}
+
+/// Notes the course of a run from argmin's state and the solver's key-values.
+struct Recorder {
+    task: Arc<Task>,
+    log: Log,
+}
+
+impl Observe<VecState> for Recorder {
+    fn observe_init(&mut self, _name: &str, state: &VecState, _kv: &KV) -> std::result::Result<(), ArgminError> {
+        let validation = state.get_param().and_then(|x| crate::problem::FiniteSum::validation(self.task.as_ref(), x));
+        let validation = validation.transpose()?;
+        let (objective, seconds) = (state.get_cost(), self.log.seconds());
+        self.log.push(EpochPoint { epoch: 0.0, samples: 0, seconds, objective, validation, learning_rate: None });
+        Ok(())
+    }
+    fn observe_iter(&mut self, _state: &VecState, kv: &KV) -> std::result::Result<(), ArgminError> {
+        let number = |key| kv.get(key).and_then(|value| value.get_float());
+        let samples = kv.get("samples").and_then(|value| value.get_uint()).unwrap_or(0);
+        self.log.push(EpochPoint {
+            epoch: number("epoch").unwrap_or(f64::NAN),
+            samples,
+            seconds: self.log.seconds(),
+            objective: number("cost").unwrap_or(f64::NAN),
+            validation: number("validation"),
+            learning_rate: number("learning_rate"),
+        });
+        Ok(())
+    }
+}
