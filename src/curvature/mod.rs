@@ -15,6 +15,7 @@ mod outer;
 mod preconditioned;
 mod residual_term;
 mod sr1;
+mod subsampled;
 mod tridiagonal_kfac;
 
 use crate::error::Result;
@@ -35,6 +36,7 @@ pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;
 pub use residual_term::ResidualTerm;
 pub use sr1::Sr1;
+pub use subsampled::Subsampled;
 pub use tridiagonal_kfac::{Tridiagonal, TridiagonalFactors, TridiagonalKfac};
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.

@@ -9,6 +9,7 @@ pub mod check;
 mod elements;
 #[cfg(feature = "expression")]
 mod expression;
+mod finite_sum;
 mod function;
 pub mod glm;
 mod kept;
@@ -17,6 +18,7 @@ mod residual_elements;
 mod residuals;
 mod robust;
 mod separable;
+pub(crate) mod state;
 mod supervised;
 mod ties;
 
@@ -35,6 +37,7 @@ pub use elements::{AutoElement, DualElement};
 pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;
+pub use finite_sum::FiniteSum;
 pub use function::{Erased, Function, HessianMatrix};
 pub use glm::{Family, Glm, Link};
 pub use least_squares::LeastSquares;

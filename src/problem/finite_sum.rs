@@ -1,0 +1,71 @@
+//! Finite sums: objectives whose terms can be evaluated a few at a time.
+
+use super::Objective;
+use crate::error::{Error, Result};
+use crate::model::Block;
+
+/// A capability argmin lacks: `f(x) = (1/n) Σᵢ fᵢ(x)`, with the terms at hand one by one.
+///
+/// Everything that is added to the mean (a regulariser) is part of every `fᵢ`; a sum over samples, or a weighted mean, is this
+/// mean of `fᵢ` scaled accordingly. So the gradient of a few terms is always an unbiased estimate of `∇f`.
+pub trait FiniteSum: Objective {
+    /// `n`.
+    fn n_terms(&self) -> usize;
+
+    /// The mean of `fᵢ(x)` over `rows`, which may repeat; `gradient ←` the mean of `∇fᵢ(x)`.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for a wrong length, [`Error::Config`] for no rows or one that is not there; what the problem
+    /// reports.
+    fn partial(&self, x: &[f64], rows: &[usize], gradient: &mut [f64]) -> Result<f64>;
+
+    /// The mean of `fᵢ(x)` over `rows`; by default with a gradient that is thrown away.
+    ///
+    /// # Errors
+    /// As [`partial`](Self::partial).
+    fn partial_cost(&self, x: &[f64], rows: &[usize]) -> Result<f64> {
+        self.partial(x, rows, &mut vec![0.0; x.len()])
+    }
+
+    /// `Σₖ wₖ fᵢ(x)` for `i = rows[k]`; `gradient ← Σₖ wₖ ∇fᵢ(x)`. By default one term at a time.
+    ///
+    /// # Errors
+    /// As [`partial`](Self::partial).
+    fn weighted_partial(&self, x: &[f64], rows: &[usize], weights: &[f64], gradient: &mut [f64]) -> Result<f64> {
+        Error::check_len("weights of terms", rows.len(), weights.len())?;
+        let mut term = vec![0.0; x.len()];
+        let mut value = 0.0;
+        gradient.fill(0.0);
+        for (row, weight) in rows.iter().zip(weights) {
+            value += weight * self.partial(x, std::slice::from_ref(row), &mut term)?;
+            crate::linalg::vector::axpy(*weight, &term, gradient);
+        }
+        Ok(value)
+    }
+
+    /// `out ←` the mean of `∇²fᵢ(x)` over `rows` times `v`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the problem has second derivatives; else as [`partial`](Self::partial).
+    fn partial_product(&self, x: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
+        let _ = (x, rows, v, out);
+        Err(Error::Unsupported { what: "a Hessian product of some terms", requirement: "a problem with second derivatives" })
+    }
+
+    /// A Lipschitz constant of `∇fᵢ`, where one is known.
+    fn lipschitz(&self, i: usize) -> Option<f64> {
+        let _ = i;
+        None
+    }
+
+    /// The parameters' parts, for rules that work layer by layer; by default none, which is one part.
+    fn layout(&self) -> &[Block] {
+        &[]
+    }
+
+    /// What early stopping looks at: a loss or an error on data that the sum leaves out, lower is better; `None` without such.
+    fn validation(&self, x: &[f64]) -> Option<Result<f64>> {
+        let _ = x;
+        None
+    }
+}
