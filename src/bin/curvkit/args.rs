@@ -15,7 +15,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the names of problems, solvers and data sets.
+    /// Show the names of problems, solvers, data sets, optimizers and schedules.
     List(ListArgs),
     /// Minimize a test problem or an expression.
     Minimize(MinimizeArgs),
@@ -27,6 +27,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Fit a generalized linear model: coefficients, deviances, and what cannot be estimated.
     Glm(crate::glm::GlmArgs),
+    /// Train a model on data, by a first-order, stochastic or second-order method.
+    Train(Box<crate::train::TrainArgs>),
     /// Look at the curvature of a model on data: eigenvalues, condition numbers, and how good approximations are.
     Spectrum(SpectrumArgs),
 }
@@ -36,6 +38,9 @@ pub enum Category {
     Problems,
     Solvers,
     Datasets,
+    Optimizers,
+    Rules,
+    Schedules,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod output;
 mod predict;
 mod progress;
 mod spectrum;
+mod train;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::fit_command(args),
         Command::Predict(args) => predict::predict(args),
         Command::Glm(args) => glm::glm_command(args),
+        Command::Train(args) => train::train(args),
         Command::Spectrum(args) => spectrum::spectrum(args),
     };
     match result {

@@ -1,5 +1,5 @@
 //! Reports: SVG charts, one self-contained HTML page, CSV and JSON files. [`write()`] is for a comparison of solvers,
-//! `Regression::write` (feature `fit`) for a fit, [`write_spectrum`] for a curvature study.
+//! `Regression::write` (feature `fit`) for a fit, [`write_spectrum`] for a curvature study, [`write_training`] for a training run.
 
 mod charts;
 mod files;
@@ -9,6 +9,7 @@ pub mod plot;
 #[cfg(feature = "fit")]
 mod regression;
 mod spectrum;
+mod training;
 
 use super::comparison::Comparison;
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ pub use charts::{Figure, figures};
 #[cfg(feature = "fit")]
 pub use regression::{CurvePoint, Regression};
 pub use spectrum::write_spectrum;
+pub use training::write_training;
 
 /// Writes the report into `directory`, which is made if it is not there, and returns the page's path:
 /// `index.html`, `summary.csv`, `runs.csv`, `traces.csv`, `report.json` and the charts as `*.svg`.

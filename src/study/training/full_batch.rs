@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs a solver from `start`.
-pub(super) fn run(training: &Training, setup: &Setup, task: &Arc<Task>, start: &[f64], log: &Log) -> Result<Finished> {
+pub(super) fn run(training: &Training, setup: &Setup, task: &Task, start: &[f64], log: &Log) -> Result<Finished> {
     setup.check_size(start.len())?;
     let seconds = training.seconds.or(setup.seconds());
     let solver = Watched {
@@ -28,7 +28,7 @@ pub(super) fn run(training: &Training, setup: &Setup, task: &Arc<Task>, start: &
         stop: None,
     };
     let timeout = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(Duration::MAX);
-    let result = Executor::new(Erased(task.clone()), solver)
+    let result = Executor::new(Erased(Arc::new(task.clone())), solver)
         .configure(|state| state.param(start.to_vec()).max_iters(training.epochs))
         .timeout(timeout)
         .ctrlc(false)
@@ -58,7 +58,7 @@ pub(super) fn run(training: &Training, setup: &Setup, task: &Arc<Task>, start: &
 /// A solver whose iterations are noted and ended by patience; with validation samples the best point is kept.
 struct Watched {
     inner: AnySolver,
-    task: Arc<Task>,
+    task: Task,
     log: Log,
     patience: Option<u64>,
     iterations: u64,

@@ -165,7 +165,6 @@ impl Training {
     pub fn run(&self, parts: &Parts, progress: Progress) -> Result<Trained> {
         self.validate()?;
         let (task, start) = Task::new(&self.learner, &parts.train, parts.validation.as_ref())?;
-        let task = Arc::new(task);
         let log = Log::new(progress);
         let finished = match &self.optimizer {
             Optimizer::Stochastic { entry, options, .. } => stochastic::run(self, entry, options, &task, &start, &log),

@@ -138,8 +138,7 @@ impl Learner {
     pub fn target_kind(&self) -> Result<TargetKind> {
         let own = self.model.losses();
         if let Some(loss) = self.loss {
-            let requirement =
-                "one that goes with the model (linear: squared, huber, poisson; svm: squared_hinge, hinge; mlp: all but squared_hinge)";
+            let requirement = "one that goes with the model (linear: squared, huber, poisson; svm: squared_hinge, hinge; mlp: all but squared_hinge)";
             Error::check_option(own.contains(&loss), "loss", requirement, loss.name())?;
         }
         Ok(match (self.model, self.loss) {

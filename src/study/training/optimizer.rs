@@ -40,7 +40,10 @@ pub const STOCHASTIC_COMMON: [Key; 6] = [
     Key { name: "clip", kind: Kind::Positive, about: "largest norm of a gradient (default: none)" },
     Key {
         name: "average",
-        kind: Kind::Choice { names: &["none", "uniform", "tail", "exponential"], requirement: "none, uniform, tail or exponential" },
+        kind: Kind::Choice {
+            names: &["none", "uniform", "tail", "exponential"],
+            requirement: "none, uniform, tail or exponential",
+        },
         about: "average of the iterates that is the answer (tail: of the second half; exponential: 0.999 a step; default none)",
     },
 ];
@@ -237,10 +240,7 @@ mod tests {
         let message = |text: &str| Optimizer::parse(text).err().unwrap().to_string();
         assert_eq!(message("adamm"), "unknown optimizer `adamm`; did you mean `adam`?");
         assert_eq!(message("adam:beta3=1"), "unknown option `adam:beta3`; did you mean `beta1`?");
-        assert_eq!(
-            message("adam:average=all"),
-            "option `adam:average` must be none, uniform, tail or exponential, found all"
-        );
+        assert_eq!(message("adam:average=all"), "option `adam:average` must be none, uniform, tail or exponential, found all");
         assert!(message("adam:lr=-1").contains("a finite number above 0, found -1"));
         let mut all: Vec<&str> = names().collect();
         all.sort_unstable();

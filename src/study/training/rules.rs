@@ -29,7 +29,8 @@ const BETA1: Key = Key { name: "beta1", kind: Kind::Fraction, about: "decay of t
 const BETA2: Key = Key { name: "beta2", kind: Kind::Fraction, about: "decay of the second moment" };
 const EPS: Key = Key { name: "eps", kind: Kind::NonNegative, about: "added to the root in the denominator" };
 const EPS_ROOT: Key = Key { name: "eps_root", kind: Kind::NonNegative, about: "added under the root" };
-const DECAY: Key = Key { name: "weight_decay", kind: Kind::NonNegative, about: "decoupled decay, multiplied by the learning rate" };
+const DECAY: Key =
+    Key { name: "weight_decay", kind: Kind::NonNegative, about: "decoupled decay, multiplied by the learning rate" };
 
 /// The value of a number among the options, or another.
 fn number(options: &Options, key: &str, default: f64) -> f64 {

@@ -4,6 +4,7 @@ use super::rules::Entry;
 use super::task::Task;
 use super::{EpochPoint, Finished, Log, Training};
 use crate::error::{Error, Result, Stop};
+use crate::problem::FiniteSum;
 use crate::stochastic::estimator::MiniBatch;
 use crate::stochastic::{Protocol, Stochastic};
 use crate::study::run::Ending;
@@ -11,18 +12,17 @@ use crate::study::solver::VecState;
 use crate::study::spec::Options;
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Error as ArgminError, Executor, KV, State};
-use std::sync::Arc;
 
 /// Runs a stochastic method from `start`.
 pub(super) fn run(
     training: &Training,
     entry: &Entry,
     options: &Options,
-    task: &Arc<Task>,
+    task: &Task,
     start: &[f64],
     log: &Log,
 ) -> Result<Finished> {
-    let n = crate::problem::FiniteSum::n_terms(task.as_ref());
+    let n = task.n_terms();
     let batch = training.batch.unwrap_or(n).min(n);
     let (epochs, per_epoch) = (training.epochs as f64, n.div_ceil(batch) as f64);
     let rule = entry.rule(options, epochs * per_epoch, per_epoch)?;
@@ -52,13 +52,13 @@ pub(super) fn run(
 
 /// Notes the course of a run from argmin's state and the solver's key-values.
 struct Recorder {
-    task: Arc<Task>,
+    task: Task,
     log: Log,
 }
 
 impl Observe<VecState> for Recorder {
     fn observe_init(&mut self, _name: &str, state: &VecState, _kv: &KV) -> std::result::Result<(), ArgminError> {
-        let validation = state.get_param().and_then(|x| crate::problem::FiniteSum::validation(self.task.as_ref(), x));
+        let validation = state.get_param().and_then(|x| self.task.validation(x));
         let validation = validation.transpose()?;
         let (objective, seconds) = (state.get_cost(), self.log.seconds());
         self.log.push(EpochPoint { epoch: 0.0, samples: 0, seconds, objective, validation, learning_rate: None });

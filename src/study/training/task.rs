@@ -6,15 +6,20 @@ use crate::error::{Error, Result};
 use crate::linalg::operator::DenseMatrix;
 use crate::loss::{BinaryCrossEntropy, Huber, Loss, MulticlassHinge, Outcome, Poisson, SoftmaxCrossEntropy, SquaredError};
 use crate::model::{Activation, Batch, Block, Initialization, Model, Network};
-use crate::problem::{Features, FiniteSum, Function, HessianMatrix, HessianProduct, LinearLoss, LinearOptions, LinearSum, Supervised};
+use crate::problem::{
+    Features, FiniteSum, Function, HessianMatrix, HessianProduct, LinearLoss, LinearOptions, LinearSum, Supervised,
+};
 use argmin::core::{CostFunction, Error as ArgminError, Gradient, Hessian};
 use std::sync::Arc;
 
 /// Most parameters for which a network's Hessian is stored.
 const DENSE_LIMIT: usize = 5000;
 
-/// A model's loss over the training samples as a finite sum, and the mean loss over others as validation.
-pub struct Task {
+/// A model's loss over the training samples as a finite sum, and the mean loss over others as validation; clones share them.
+#[derive(Clone)]
+pub struct Task(Arc<Inner>);
+
+struct Inner {
     body: Body,
     loss: LossKind,
     object: Option<Box<dyn Loss>>,
@@ -71,14 +76,13 @@ impl Task {
             }
             _ => network(learner, loss, n_outputs, train)?,
         };
-        let mut task = Self { body, loss, object: object(loss)?, n_outputs, validation: None };
-        task.validation = validation.map(|samples| task.judge(samples)).transpose()?;
-        Ok((task, start))
+        let validation = validation.map(|samples| body.judge(samples)).transpose()?;
+        Ok((Self(Arc::new(Inner { body, loss, object: object(loss)?, n_outputs, validation })), start))
     }
 
     /// The loss.
     pub fn loss(&self) -> LossKind {
-        self.loss
+        self.0.loss
     }
 
     /// What is minimized.
@@ -94,23 +98,7 @@ impl Task {
     /// # Errors
     /// As [`Features::to_batch`](dataset::Features::to_batch); [`Error::Dimension`] for another number of features.
     pub fn judge(&self, samples: &Samples) -> Result<Judge> {
-        let inputs = match &self.body {
-            Body::Linear(_) => Inputs::Linear(features(samples)?),
-            Body::Network { network, .. } => {
-                Error::check_len("features", network.n_inputs(), samples.dim())?;
-                Inputs::Network(Arc::new(samples.features().to_batch()?))
-            }
-        };
-        Ok(Judge { inputs, targets: Batch::new(1, samples.target().to_values())? })
-    }
-
-    /// The model's outputs, `K` a sample.
-    fn outputs(&self, x: &[f64], inputs: &Inputs) -> Result<Vec<f64>> {
-        match (&self.body, inputs) {
-            (Body::Linear(sum), Inputs::Linear(features)) => sum.predict(x, features),
-            (Body::Network { network, .. }, Inputs::Network(batch)) => Ok(network.forward(x, batch)?.outputs().to_vec()),
-            _ => Err(Error::Unsupported { what: "a score", requirement: "samples that were made for the model" }),
-        }
+        self.0.body.judge(samples)
     }
 
     /// The mean loss, without the penalty.
@@ -118,13 +106,13 @@ impl Task {
     /// # Errors
     /// [`Error::Dimension`] for parameters of another length.
     pub fn mean_loss(&self, x: &[f64], judge: &Judge) -> Result<f64> {
-        Ok(self.mean(&self.outputs(x, &judge.inputs)?, &judge.targets))
+        Ok(self.mean(&self.0.body.outputs(x, &judge.inputs)?, &judge.targets))
     }
 
     fn mean(&self, outputs: &[f64], targets: &Batch) -> f64 {
-        let at = Outcome { outputs, n_outputs: self.n_outputs, targets };
+        let at = Outcome { outputs, n_outputs: self.0.n_outputs, targets };
         let missed = |(z, y): (&[f64], &[f64])| (1.0 - (2.0 * y[0] - 1.0) * z[0]).max(0.0);
-        let total = match &self.object {
+        let total = match &self.0.object {
             Some(loss) => loss.value(&at),
             None => at.samples().map(|sample| 0.5 * missed(sample).powi(2)).sum(),
         };
@@ -136,14 +124,14 @@ impl Task {
     /// # Errors
     /// As [`mean_loss`](Self::mean_loss).
     pub fn score(&self, x: &[f64], judge: &Judge) -> Result<Score> {
-        let outputs = self.outputs(x, &judge.inputs)?;
+        let outputs = self.0.body.outputs(x, &judge.inputs)?;
         let (targets, n) = (judge.targets.values(), judge.targets.n());
         let loss = self.mean(&outputs, &judge.targets);
-        if self.loss.classifies() {
-            let right = outputs.chunks_exact(self.n_outputs).zip(targets).filter(|(z, y)| class(z) as f64 == **y).count();
+        if self.0.loss.classifies() {
+            let right = outputs.chunks_exact(self.0.n_outputs).zip(targets).filter(|(z, y)| class(z) as f64 == **y).count();
             return Ok(Score { n, loss, accuracy: Some(right as f64 / n as f64), rmse: None, r2: None });
         }
-        let predict = |z: &f64| if self.loss == LossKind::Poisson { z.exp() } else { *z };
+        let predict = |z: &f64| if self.0.loss == LossKind::Poisson { z.exp() } else { *z };
         let errors: f64 = outputs.iter().zip(targets).map(|(z, y)| (predict(z) - y).powi(2)).sum();
         let mean = targets.iter().sum::<f64>() / n as f64;
         let spread: f64 = targets.iter().map(|y| (y - mean).powi(2)).sum();
@@ -153,9 +141,34 @@ impl Task {
 
     /// Number of parameters.
     pub fn n_params(&self) -> usize {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.n_params(),
             Body::Network { network, .. } => network.n_params(),
+        }
+    }
+}
+
+impl Body {
+    fn judge(&self, samples: &Samples) -> Result<Judge> {
+        let inputs = match self {
+            Self::Linear(sum) => {
+                Error::check_len("features", sum.features().n_features(), samples.dim())?;
+                Inputs::Linear(features(samples)?)
+            }
+            Self::Network { network, .. } => {
+                Error::check_len("features", network.n_inputs(), samples.dim())?;
+                Inputs::Network(Arc::new(samples.features().to_batch()?))
+            }
+        };
+        Ok(Judge { inputs, targets: Batch::new(1, samples.target().to_values())? })
+    }
+
+    /// The model's outputs, `K` a sample.
+    fn outputs(&self, x: &[f64], inputs: &Inputs) -> Result<Vec<f64>> {
+        match (self, inputs) {
+            (Self::Linear(sum), Inputs::Linear(features)) => sum.predict(x, features),
+            (Self::Network { network, .. }, Inputs::Network(batch)) => Ok(network.forward(x, batch)?.outputs().to_vec()),
+            _ => Err(Error::Unsupported { what: "a score", requirement: "samples that were made for the model" }),
         }
     }
 }
@@ -164,7 +177,7 @@ impl CostFunction for Task {
     type Param = Vec<f64>;
     type Output = f64;
     fn cost(&self, x: &Vec<f64>) -> std::result::Result<f64, ArgminError> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.cost(x),
             Body::Network { problem, .. } => problem.cost(x),
         }
@@ -175,7 +188,7 @@ impl Gradient for Task {
     type Param = Vec<f64>;
     type Gradient = Vec<f64>;
     fn gradient(&self, x: &Vec<f64>) -> std::result::Result<Vec<f64>, ArgminError> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.gradient(x),
             Body::Network { problem, .. } => problem.gradient(x),
         }
@@ -184,43 +197,43 @@ impl Gradient for Task {
 
 impl FiniteSum for Task {
     fn n_terms(&self) -> usize {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.n_terms(),
             Body::Network { problem, .. } => problem.n_terms(),
         }
     }
     fn partial(&self, x: &[f64], rows: &[usize], gradient: &mut [f64]) -> Result<f64> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.partial(x, rows, gradient),
             Body::Network { problem, .. } => problem.partial(x, rows, gradient),
         }
     }
     fn partial_cost(&self, x: &[f64], rows: &[usize]) -> Result<f64> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.partial_cost(x, rows),
             Body::Network { problem, .. } => Ok(problem.evaluate_rows(x, Some(rows))?.cost()),
         }
     }
     fn partial_product(&self, x: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.partial_product(x, rows, v, out),
-            Body::Network { problem, .. } => problem.partial_hessian_product(x, rows, v, out),
+            Body::Network { problem, .. } => problem.hessian_product_on(&x.to_vec(), rows, v, out),
         }
     }
     fn lipschitz(&self, i: usize) -> Option<f64> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.lipschitz(i),
             Body::Network { .. } => None,
         }
     }
     fn layout(&self) -> &[Block] {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.layout(),
             Body::Network { problem, .. } => problem.layout(),
         }
     }
     fn validation(&self, x: &[f64]) -> Option<Result<f64>> {
-        self.validation.as_ref().map(|judge| self.mean_loss(x, judge))
+        self.0.validation.as_ref().map(|judge| self.mean_loss(x, judge))
     }
 }
 
@@ -242,7 +255,7 @@ impl Function for Task {
             let requirement = "at most 5000 parameters; methods such as newton_cg and trust_region_steihaug only multiply";
             return Err(Error::Unsupported { what: "a Hessian matrix", requirement });
         }
-        if let Body::Linear(sum) = &self.body {
+        if let Body::Linear(sum) = &self.0.body {
             return Ok(HessianMatrix::Dense(sum.hessian(&x.to_vec()).map_err(own)?));
         }
         let (mut entries, mut unit) = (vec![0.0; n * n], vec![0.0; n]);
@@ -261,7 +274,7 @@ impl Function for Task {
         Ok(HessianMatrix::Dense(DenseMatrix::new(n, entries)?))
     }
     fn hessian_product(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<()> {
-        match &self.body {
+        match &self.0.body {
             Body::Linear(sum) => sum.hessian_product(&x.to_vec(), v, out),
             Body::Network { problem, .. } => problem.hessian_product(&x.to_vec(), v, out),
         }
