@@ -19,6 +19,7 @@ pub mod schedule;
 mod solver;
 mod stopping;
 
+pub use crate::problem::state::State;
 pub use clock::Clock;
 pub use solver::Stochastic;
 pub use stopping::{Cadence, Protocol};
