@@ -92,6 +92,8 @@ pub trait LinearTerms {
     fn add_adjoint(&self, i: usize, slopes: &[f64], gradient: &mut [f64]);
     /// `gradient ← gradient + ∇ρ(x)`; the value `ρ(x)`.
     fn add_shared(&self, x: &[f64], gradient: &mut [f64]) -> f64;
+    /// A bound on the second derivative of `ρ`.
+    fn shared_curvature(&self) -> f64;
     /// A bound on `‖Aᵢ‖²`.
     fn squared_norm(&self, i: usize) -> f64;
 }

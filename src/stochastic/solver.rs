@@ -233,6 +233,11 @@ impl<E, C, R> Stochastic<E, C, R> {
         let Scratch { gradient, update, .. } = &mut self.scratch;
         gradient.resize(n, 0.0);
         update.resize(n, 0.0);
+        if let Some(start) = self.estimator.restart(At { problem, x: &*x, rows: None, counts: &run.counts }) {
+            // Copied first: the estimator is told the point that it replaces.
+            update.copy_from_slice(start);
+            x.as_mut_slice().copy_from_slice(update);
+        }
         let point = match ahead {
             None => &*x,
             Some(point) => {

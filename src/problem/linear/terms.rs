@@ -185,6 +185,10 @@ impl LinearTerms for Data {
         self.add_regulariser(1.0, x, gradient)
     }
 
+    fn shared_curvature(&self) -> f64 {
+        self.l2
+    }
+
     fn squared_norm(&self, i: usize) -> f64 {
         self.features.squared_norm(i) + f64::from(u8::from(self.map.intercept))
     }
