@@ -1,8 +1,8 @@
 //! Training by a solver of the registry, on all samples in every iteration.
 
 use super::task::Task;
-use super::{EpochPoint, Finished, Log, Training};
-use crate::error::{Error, Result, Stop};
+use super::{EpochPoint, Finished, Log, Training, first_error};
+use crate::error::{Result, Stop};
 use crate::linalg::vector::all_finite;
 use crate::problem::{Erased, FiniteSum};
 use crate::study::Setup;
@@ -33,7 +33,7 @@ pub(super) fn run(training: &Training, setup: &Setup, task: &Task, start: &[f64]
         .timeout(timeout)
         .ctrlc(false)
         .run()
-        .map_err(|e| e.downcast::<Error>().unwrap_or_else(|e| Error::Problem { what: "first evaluation", source: e.into() }))?;
+        .map_err(first_error)?;
     let (state, solver) = (result.state(), result.solver());
     let counts = solver.inner.tally();
     let epochs = solver.iterations as f64;

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 pub use model::{LOSSES, Learner, LossKind, MODELS, ModelKind};
 pub use optimizer::{Optimizer, Rate, SCHEDULES, STOCHASTIC_COMMON, names};
-pub use rules::{ENTRIES, Entry};
+pub use rules::{ENTRIES, Entry, Estimation};
 pub use task::{Judge, Score, Task};
 
 /// How a model is trained.
@@ -136,6 +136,11 @@ struct Finished {
     epochs: f64,
     samples: u64,
     counts: Tally,
+}
+
+/// What argmin says of a start that cannot be evaluated.
+fn first_error(error: argmin::core::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(|other| Error::Problem { what: "first evaluation", source: other.into() })
 }
 
 impl Training {

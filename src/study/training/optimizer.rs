@@ -134,11 +134,11 @@ impl Entry {
         self.keys.iter().chain(&STOCHASTIC_COMMON).copied().collect()
     }
 
-    /// The chain of rules for a run of so many steps, `steps_per_epoch` of them in an epoch.
-    pub(super) fn rule(&self, options: &Options, steps: f64, steps_per_epoch: f64) -> Result<Box<dyn UpdateRule>> {
+    /// The chain of rules for a run of so many steps, `per_epoch` of them in an epoch, with rates in a unit.
+    pub(super) fn rule(&self, options: &Options, unit: f64, steps: f64, per_epoch: f64) -> Result<Box<dyn UpdateRule>> {
         let mut first = self.rate;
         options.number("lr", &mut first);
-        let rule = (self.build)(options, rate(options, first, steps, steps_per_epoch)?);
+        let rule = (self.build)(options, rate(options, unit * first, steps, per_epoch)?);
         let mut clip = 0.0;
         options.number("clip", &mut clip);
         Ok(if clip > 0.0 { Box::new((ClipNorm::global(clip), rule)) } else { rule })
@@ -204,7 +204,7 @@ mod tests {
         for entry in ENTRIES {
             for schedule in SCHEDULE_NAMES {
                 let options = options(&format!("{}:schedule={schedule},clip=1", entry.name));
-                entry.rule(&options, 100.0, 10.0).unwrap().validate().unwrap();
+                entry.rule(&options, 1.0, 100.0, 10.0).unwrap().validate().unwrap();
             }
         }
         assert!(SCHEDULES.iter().map(|(name, _)| name).eq(SCHEDULE_NAMES));

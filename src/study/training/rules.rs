@@ -16,12 +16,34 @@ pub struct Entry {
     pub about: &'static str,
     /// Its default learning rate.
     pub rate: f64,
+    /// Where its gradients come from.
+    pub estimation: Estimation,
     /// Whether it uses products with the Hessian.
     pub needs_hessian: bool,
     /// Its options beside the common ones.
     pub keys: &'static [Key],
     /// Builds its chain of rules.
     pub build: fn(&Options, Rate) -> Box<dyn UpdateRule>,
+}
+
+/// Where gradients come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Estimation {
+    /// Batches, shuffled once an epoch.
+    MiniBatch,
+    /// Stochastic averages of gradients; rates are in units of `1/L` with `L` found on the way.
+    Sag,
+    /// Their unbiased form, in the same units.
+    Saga,
+    /// Corrected by the gradients at a snapshot; rates are in units of `1/L` where the terms know their `L`.
+    Svrg,
+}
+
+impl Estimation {
+    /// Usual samples in a batch.
+    pub fn batch(self) -> usize {
+        if self == Self::MiniBatch { 32 } else { 1 }
+    }
 }
 
 const MOMENTUM: Key = Key { name: "momentum", kind: Kind::NonNegative, about: "μ (default 0.9)" };
@@ -40,14 +62,15 @@ fn number(options: &Options, key: &str, default: f64) -> f64 {
 }
 
 fn adam(options: &Options, eps: f64) -> Adam {
-    let default = Adam::default();
-    Adam {
-        beta1: options.get("beta1").map_or(default.beta1.clone(), |_| number(options, "beta1", 0.9).into()),
-        beta2: number(options, "beta2", default.beta2),
-        eps: number(options, "eps", eps),
-        eps_root: number(options, "eps_root", default.eps_root),
-        ..default
+    let mut rule = Adam::default();
+    rule.eps = eps;
+    if options.get("beta1").is_some() {
+        rule.beta1 = number(options, "beta1", 0.9).into();
     }
+    options.number("beta2", &mut rule.beta2);
+    options.number("eps", &mut rule.eps);
+    options.number("eps_root", &mut rule.eps_root);
+    rule
 }
 
 fn decay(options: &Options, default: f64) -> WeightDecay {
@@ -60,6 +83,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "sgd",
         about: "stochastic gradient descent",
         rate: 0.1,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[],
         build: |_, rate| rate.rule(),
@@ -68,6 +92,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "momentum",
         about: "heavy ball, the rate outside of the velocity",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[MOMENTUM],
         build: |o, rate| Box::new((Momentum::new(number(o, "momentum", 0.9)), rate.rule())),
@@ -76,6 +101,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "nesterov",
         about: "Nesterov's momentum in the shifted variable",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[MOMENTUM],
         build: |o, rate| Box::new((Nesterov::new(number(o, "momentum", 0.9)), rate.rule())),
@@ -84,19 +110,49 @@ pub const ENTRIES: &[Entry] = &[
         name: "sgd_w",
         about: "momentum with decoupled weight decay",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[MOMENTUM, DECAY],
         build: |o, rate| Box::new((Momentum::new(number(o, "momentum", 0.9)), decay(o, 5e-4), rate.rule())),
     },
     Entry {
+        name: "sag",
+        about: "stochastic average gradient, one sample a step; rates in units of 1/L",
+        rate: 1.0,
+        estimation: Estimation::Sag,
+        needs_hessian: false,
+        keys: &[],
+        build: |_, rate| rate.rule(),
+    },
+    Entry {
+        name: "saga",
+        about: "SAG without its bias; rates in units of 1/L",
+        rate: 1.0 / 3.0,
+        estimation: Estimation::Saga,
+        needs_hessian: false,
+        keys: &[],
+        build: |_, rate| rate.rule(),
+    },
+    Entry {
+        name: "svrg",
+        about: "gradients corrected at a snapshot; rates in units of 1/L for linear models",
+        rate: 0.1,
+        estimation: Estimation::Svrg,
+        needs_hessian: false,
+        keys: &[],
+        build: |_, rate| rate.rule(),
+    },
+    Entry {
         name: "adagrad",
         about: "rates by sums of squared gradients",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[EPS, EPS_ROOT],
         build: |o, rate| {
-            let d = Adagrad::default();
-            let rule = Adagrad { eps: number(o, "eps", d.eps), eps_root: number(o, "eps_root", d.eps_root), ..d };
+            let mut rule = Adagrad::default();
+            o.number("eps", &mut rule.eps);
+            o.number("eps_root", &mut rule.eps_root);
             Box::new((rule, rate.rule()))
         },
     },
@@ -104,6 +160,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "rms_prop",
         about: "rates by averages of squared gradients",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[
             Key { name: "decay", kind: Kind::Fraction, about: "decay of the average (default 0.9)" },
@@ -112,22 +169,25 @@ pub const ENTRIES: &[Entry] = &[
             Key { name: "centered", kind: Kind::Flag, about: "subtract the square of the mean (default false)" },
         ],
         build: |o, rate| {
-            let d = RmsProp::default();
-            let mut centered = d.centered;
-            o.flag("centered", &mut centered);
-            let (eps, eps_root) = (number(o, "eps", d.eps), number(o, "eps_root", d.eps_root));
-            Box::new((RmsProp { decay: number(o, "decay", d.decay), eps, eps_root, centered, ..d }, rate.rule()))
+            let mut rule = RmsProp::default();
+            o.number("decay", &mut rule.decay);
+            o.number("eps", &mut rule.eps);
+            o.number("eps_root", &mut rule.eps_root);
+            o.flag("centered", &mut rule.centered);
+            Box::new((rule, rate.rule()))
         },
     },
     Entry {
         name: "adadelta",
         about: "rates by averages of squared gradients and steps",
         rate: 1.0,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[EPS, EPS_ROOT],
         build: |o, rate| {
-            let d = Adadelta::default();
-            let rule = Adadelta { eps: number(o, "eps", d.eps), eps_root: number(o, "eps_root", d.eps_root), ..d };
+            let mut rule = Adadelta::default();
+            o.number("eps", &mut rule.eps);
+            o.number("eps_root", &mut rule.eps_root);
             Box::new((rule, rate.rule()))
         },
     },
@@ -135,6 +195,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "adam",
         about: "momentum over the root of the second moment, both debiased",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS, EPS_ROOT],
         build: |o, rate| Box::new((adam(o, 1e-8), rate.rule())),
@@ -143,6 +204,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "adam_w",
         about: "Adam with decoupled weight decay (default 0.01)",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS, EPS_ROOT, DECAY],
         build: |o, rate| Box::new((adam(o, 1e-8), decay(o, 1e-2), rate.rule())),
@@ -151,11 +213,13 @@ pub const ENTRIES: &[Entry] = &[
         name: "ada_max",
         about: "Adam with the largest gradient in place of the second moment",
         rate: 0.002,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2],
         build: |o, rate| {
-            let d = AdaMax::default();
-            let rule = AdaMax { beta1: number(o, "beta1", d.beta1), beta2: number(o, "beta2", d.beta2), ..d };
+            let mut rule = AdaMax::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
             Box::new((rule, rate.rule()))
         },
     },
@@ -163,34 +227,46 @@ pub const ENTRIES: &[Entry] = &[
         name: "ams_grad",
         about: "Adam with the largest second moment so far",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS],
         build: |o, rate| {
-            let d = AmsGrad::default();
-            let (beta1, beta2) = (number(o, "beta1", d.beta1), number(o, "beta2", d.beta2));
-            Box::new((AmsGrad { beta1, beta2, eps: number(o, "eps", d.eps), ..d }, rate.rule()))
+            let mut rule = AmsGrad::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
+            o.number("eps", &mut rule.eps);
+            Box::new((rule, rate.rule()))
         },
     },
     Entry {
         name: "ada_bound",
         about: "Adam with rates between bounds that close in on `final_rate`",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, Key { name: "final_rate", kind: Kind::Positive, about: "the rate at the end (default 0.1)" }],
         build: |o, rate| {
-            let (rate, then) = match rate {
-                Rate::Scheduled(schedule) => (schedule, Rate::Scheduled(Schedule::Constant(1.0))),
-                Rate::OnPlateau(first) => (Schedule::Constant(first), Rate::OnPlateau(1.0)),
-            };
-            let d = AdaBound::default();
-            let (beta1, beta2) = (number(o, "beta1", d.beta1), number(o, "beta2", d.beta2));
-            Box::new((AdaBound { rate, beta1, beta2, final_rate: number(o, "final_rate", d.final_rate), ..d }, then.rule()))
+            let mut rule = AdaBound::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
+            o.number("final_rate", &mut rule.final_rate);
+            match rate {
+                Rate::Scheduled(schedule) => {
+                    rule.rate = schedule;
+                    Box::new(rule)
+                }
+                Rate::OnPlateau(first) => {
+                    rule.rate = Schedule::Constant(first);
+                    Box::new((rule, Rate::OnPlateau(1.0).rule()))
+                }
+            }
         },
     },
     Entry {
         name: "r_adam",
         about: "Adam whose first steps are rectified",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS],
         build: |o, rate| Box::new((r_adam(o), rate.rule())),
@@ -199,18 +275,22 @@ pub const ENTRIES: &[Entry] = &[
         name: "n_adam",
         about: "Adam with Nesterov's momentum",
         rate: 0.002,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS],
         build: |o, rate| {
-            let d = NAdam::default();
-            let (beta1, beta2) = (number(o, "beta1", d.beta1), number(o, "beta2", d.beta2));
-            Box::new((NAdam { beta1, beta2, eps: number(o, "eps", d.eps), ..d }, rate.rule()))
+            let mut rule = NAdam::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
+            o.number("eps", &mut rule.eps);
+            Box::new((rule, rate.rule()))
         },
     },
     Entry {
         name: "ranger",
         about: "rectified Adam under Lookahead",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS],
         build: |o, rate| Box::new(Lookahead::new((r_adam(o), rate.rule()))),
@@ -219,11 +299,13 @@ pub const ENTRIES: &[Entry] = &[
         name: "lion",
         about: "signs of an interpolated momentum, with weight decay",
         rate: 0.0001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, DECAY],
         build: |o, rate| {
-            let d = Lion::default();
-            let rule = Lion { beta1: number(o, "beta1", d.beta1), beta2: number(o, "beta2", d.beta2), ..d };
+            let mut rule = Lion::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
             Box::new((rule, decay(o, 0.0), rate.rule()))
         },
     },
@@ -231,31 +313,35 @@ pub const ENTRIES: &[Entry] = &[
         name: "novo_grad",
         about: "gradients normalised layer by layer, before the momentum",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, DECAY],
         build: |o, rate| {
-            let d = NovoGrad::default();
-            let (beta1, beta2) = (number(o, "beta1", d.beta1), number(o, "beta2", d.beta2));
-            let weight_decay = number(o, "weight_decay", d.weight_decay);
-            Box::new((NovoGrad { beta1, beta2, weight_decay, ..d }, rate.rule()))
+            let mut rule = NovoGrad::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
+            o.number("weight_decay", &mut rule.weight_decay);
+            Box::new((rule, rate.rule()))
         },
     },
     Entry {
         name: "lars",
         about: "momentum with rates by layers",
         rate: 1.0,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[MOMENTUM, DECAY],
         build: |o, rate| {
-            let d = Lars::default();
-            let lars = Lars { weight_decay: number(o, "weight_decay", d.weight_decay), ..d };
-            Box::new((lars, rate.rule(), Momentum::new(number(o, "momentum", 0.9))))
+            let mut rule = Lars::default();
+            o.number("weight_decay", &mut rule.weight_decay);
+            Box::new((rule, rate.rule(), Momentum::new(number(o, "momentum", 0.9))))
         },
     },
     Entry {
         name: "lamb",
         about: "Adam with rates by layers, with weight decay",
         rate: 0.001,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[BETA1, BETA2, EPS, DECAY],
         build: |o, rate| Box::new((adam(o, 1e-6), decay(o, 0.0), TrustRatio::default(), rate.rule())),
@@ -264,6 +350,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "sharpness_aware",
         about: "momentum on gradients at the worst point near by",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[MOMENTUM, Key { name: "radius", kind: Kind::Positive, about: "how near (default 0.05)" }],
         build: |o, rate| {
@@ -275,11 +362,13 @@ pub const ENTRIES: &[Entry] = &[
         name: "sophia_h",
         about: "momentum over the clipped diagonal of the Hessian, by Hutchinson's products",
         rate: 0.01,
+        estimation: Estimation::MiniBatch,
         needs_hessian: true,
         keys: &[BETA1, BETA2, DECAY],
         build: |o, rate| {
-            let d = Sophia::hutchinson();
-            let rule = Sophia { beta1: number(o, "beta1", d.beta1), beta2: number(o, "beta2", d.beta2), ..d };
+            let mut rule = Sophia::hutchinson();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
             Box::new((rule, decay(o, 0.0), rate.rule()))
         },
     },
@@ -287,18 +376,23 @@ pub const ENTRIES: &[Entry] = &[
         name: "ada_hessian",
         about: "Adam with the Hessian's diagonal in place of squared gradients",
         rate: 0.1,
+        estimation: Estimation::MiniBatch,
         needs_hessian: true,
         keys: &[BETA1, BETA2, EPS],
         build: |o, rate| {
-            let d = AdaHessian::default();
-            let (beta1, beta2) = (number(o, "beta1", d.beta1), number(o, "beta2", d.beta2));
-            Box::new((AdaHessian { beta1, beta2, eps: number(o, "eps", d.eps), ..d }, rate.rule()))
+            let mut rule = AdaHessian::default();
+            o.number("beta1", &mut rule.beta1);
+            o.number("beta2", &mut rule.beta2);
+            o.number("eps", &mut rule.eps);
+            Box::new((rule, rate.rule()))
         },
     },
 ];
 
 fn r_adam(o: &Options) -> RAdam {
-    let d = RAdam::default();
-    let (beta1, beta2) = (number(o, "beta1", d.beta1), number(o, "beta2", d.beta2));
-    RAdam { beta1, beta2, eps: number(o, "eps", d.eps), ..d }
+    let mut rule = RAdam::default();
+    o.number("beta1", &mut rule.beta1);
+    o.number("beta2", &mut rule.beta2);
+    o.number("eps", &mut rule.eps);
+    rule
 }

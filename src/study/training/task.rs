@@ -7,7 +7,7 @@ use crate::linalg::operator::DenseMatrix;
 use crate::loss::{BinaryCrossEntropy, Huber, Loss, MulticlassHinge, Outcome, Poisson, SoftmaxCrossEntropy, SquaredError};
 use crate::model::{Activation, Batch, Block, Initialization, Model, Network};
 use crate::problem::{
-    Features, FiniteSum, Function, HessianMatrix, HessianProduct, LinearLoss, LinearOptions, LinearSum, Supervised,
+    Features, FiniteSum, Function, HessianMatrix, HessianProduct, LinearLoss, LinearOptions, LinearSum, LinearTerms, Supervised,
 };
 use argmin::core::{CostFunction, Error as ArgminError, Gradient, Hessian};
 use std::sync::Arc;
@@ -223,6 +223,12 @@ impl FiniteSum for Task {
     fn lipschitz(&self, i: usize) -> Option<f64> {
         match &self.0.body {
             Body::Linear(sum) => sum.lipschitz(i),
+            Body::Network { .. } => None,
+        }
+    }
+    fn linear_terms(&self) -> Option<&dyn LinearTerms> {
+        match &self.0.body {
+            Body::Linear(sum) => sum.linear_terms(),
             Body::Network { .. } => None,
         }
     }

@@ -33,7 +33,7 @@ pub struct TrainArgs {
     /// Passes through the training samples; iterations of a method that takes all samples at once.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub epochs: u64,
-    /// Samples in a batch of a stochastic method, or `all` [default: 32].
+    /// Samples in a batch of a stochastic method, or `all` [default: 32; sag, saga, svrg: 1].
     #[arg(long, value_name = "B")]
     pub batch: Option<String>,
     /// Share of the samples that choices are made by: the answer is the point with the lowest loss on them.

@@ -17,9 +17,6 @@ use curvkit::study::spectrum::activation;
 use curvkit::study::training::{Learner, LossKind, ModelKind, Optimizer, Training};
 use show::Report;
 
-/// Batches of stochastic methods.
-const BATCH: usize = 32;
-
 /// Trains a model and shows the scores.
 pub fn train(args: &TrainArgs) -> Result<Done, Failure> {
     let training = training(args)?;
@@ -75,7 +72,8 @@ fn training(args: &TrainArgs) -> Result<Training, Failure> {
     };
     let optimizer = Optimizer::parse(&args.optimizer).map_err(Failure::in_text(&args.optimizer))?;
     let batch = match (args.batch.as_deref(), &optimizer) {
-        (None, _) => Some(BATCH),
+        (None, Optimizer::Stochastic { entry, .. }) => Some(entry.estimation.batch()),
+        (None, Optimizer::FullBatch(_)) => None,
         (Some("all"), _) => None,
         (Some(text), Optimizer::Stochastic { .. }) => Some(batch(text)?),
         (Some(text), Optimizer::FullBatch(_)) => return Err(config("batch", "left out: the method takes all samples", text)),
