@@ -10,8 +10,6 @@ mod optimizer;
 mod rules;
 mod stochastic;
 mod task;
-#[cfg(test)]
-mod tests;
 
 use super::run::Ending;
 use crate::counts::Tally;
