@@ -105,7 +105,7 @@ impl<S: OuterProducts> Explicit for Blocks<S> {
 impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Dense<S> {
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
         counts::add(&at.counts.hessian, 1);
-        let here = at.problem.evaluate(at.x.as_slice())?;
+        let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
         let mut matrix = self.entries(&here)?;
         let n = matrix.dim();
         matrix.entries_mut().iter_mut().step_by(n + 1).for_each(|d| *d += here.l2());
@@ -115,7 +115,7 @@ impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Dense<S> {
 
 impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Diagonal<S> {
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
-        let here = at.problem.evaluate(at.x.as_slice())?;
+        let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
         let mut diagonal = self.entries(&here)?;
         diagonal.iter_mut().for_each(|d| *d += here.l2());
         Ok(Box::new(operator::Diagonal(diagonal)))
@@ -124,7 +124,7 @@ impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Diagonal<S> {
 
 impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Blocks<S> {
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
-        let here = at.problem.evaluate(at.x.as_slice())?;
+        let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
         Ok(Box::new(Shifted::new(self.matrix(&here)?, here.l2(), at.counts)))
     }
 }

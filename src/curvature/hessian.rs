@@ -35,6 +35,7 @@ pub struct HessianProducts;
 struct Products<'a, O: Objective> {
     problem: &'a O,
     x: &'a O::Point,
+    rows: Option<&'a [usize]>,
     counts: &'a Counts,
 }
 
@@ -44,13 +45,16 @@ impl<O: HessianProduct> SymmetricOperator for Products<'_, O> {
     }
     fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
         counts::add(&self.counts.hessian_product, 1);
-        self.problem.hessian_product(self.x, v, out)
+        match self.rows {
+            None => self.problem.hessian_product(self.x, v, out),
+            Some(rows) => self.problem.hessian_product_on(self.x, rows, v, out),
+        }
     }
 }
 
 /// The Hessian at a point by its products.
 pub(super) fn products<O: HessianProduct>(at: At<'_, O>) -> Operator<'_> {
-    Box::new(Products { problem: at.problem, x: at.x, counts: at.counts })
+    Box::new(Products { problem: at.problem, x: at.x, rows: at.rows, counts: at.counts })
 }
 
 impl<O: HessianProduct> Curvature<O> for HessianProducts {

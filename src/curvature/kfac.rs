@@ -268,7 +268,7 @@ macro_rules! curvature_in_closed_form {
     ($($curvature:ident),*) => {$(
         impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for $curvature<S> {
             fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
-                let here = at.problem.evaluate(at.x.as_slice())?;
+                let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
                 Ok(Box::new(Shifted::new(self.matrix(&here)?, here.l2(), at.counts)))
             }
         }

@@ -215,7 +215,7 @@ macro_rules! curvature_of_supervised_problems {
     ($($source:ty),*) => {$(
         impl<P: Vector> Curvature<Supervised<P>> for $source {
             fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
-                let here = at.problem.evaluate(at.x.as_slice())?;
+                let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
                 let l2 = here.l2();
                 Ok(Box::new(Regularized { data: self.products(here)?, l2, counts: at.counts }))
             }

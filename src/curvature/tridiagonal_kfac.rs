@@ -375,7 +375,7 @@ impl SymmetricOperator for Shifted<'_> {
 
 impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for TridiagonalKfac<S> {
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
-        let here = at.problem.evaluate(at.x.as_slice())?;
+        let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
         let factors = self.factors(&here)?;
         let matrix = factors.damped(here.l2())?;
         Ok(Box::new(Shifted { factors, matrix, l2: here.l2(), counts: at.counts }))

@@ -41,6 +41,11 @@ impl<E: EntryLoss> Loss for E {
     fn value(&self, at: &Outcome<'_>) -> f64 {
         at.outputs.iter().zip(at.targets.values()).map(|(z, y)| EntryLoss::value(self, *z, *y)).sum()
     }
+    fn values(&self, at: &Outcome<'_>, out: &mut [f64]) {
+        for (o, (z, y)) in out.iter_mut().zip(at.samples()) {
+            *o = z.iter().zip(y).map(|(z, y)| EntryLoss::value(self, *z, *y)).sum();
+        }
+    }
     fn gradient(&self, at: &Outcome<'_>, out: &mut [f64]) {
         let targets = at.targets.values();
         out.iter_mut().zip(at.outputs).zip(targets).for_each(|((o, z), y)| *o = self.slope(*z, *y));

@@ -52,6 +52,14 @@ pub trait Loss: Send + Sync {
     fn check(&self, targets: &Batch, c: usize) -> Result<()>;
     /// `Σᵢ ℓ(zᵢ, yᵢ)`.
     fn value(&self, at: &Outcome<'_>) -> f64;
+    /// `out ← (ℓ(zᵢ, yᵢ))ᵢ`, one value a sample.
+    fn values(&self, at: &Outcome<'_>, out: &mut [f64]) {
+        for (i, o) in out.iter_mut().enumerate() {
+            let Ok(targets) = at.targets.select(&[i]) else { return };
+            let outputs = &at.outputs[i * at.n_outputs..(i + 1) * at.n_outputs];
+            *o = self.value(&Outcome { outputs, targets: &targets, ..*at });
+        }
+    }
     /// `out ← ∇_z ℓ`.
     fn gradient(&self, at: &Outcome<'_>, out: &mut [f64]);
     /// `out ← Λ v`.

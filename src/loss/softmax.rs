@@ -55,6 +55,10 @@ impl Loss for SoftmaxCrossEntropy {
         let mut p = vec![0.0; at.n_outputs];
         at.samples().map(|(z, y)| sample_value(z, y, &mut p)).sum()
     }
+    fn values(&self, at: &Outcome<'_>, out: &mut [f64]) {
+        let mut p = vec![0.0; at.n_outputs];
+        out.iter_mut().zip(at.samples()).for_each(|(o, (z, y))| *o = sample_value(z, y, &mut p));
+    }
     fn gradient(&self, at: &Outcome<'_>, out: &mut [f64]) {
         for ((z, y), out) in at.samples().zip(out.chunks_exact_mut(at.n_outputs)) {
             softmax(z, out);

@@ -75,6 +75,15 @@ pub trait HessianProduct: Objective {
     /// # Errors
     /// Whatever the user's function reports; the solver ends cleanly and keeps its best point.
     fn hessian_product(&self, x: &Self::Point, v: &[f64], out: &mut [f64]) -> Result<()>;
+
+    /// The same for the mean over some terms of a finite sum, which may be named more than once.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the problem is a finite sum that says so; else as for all terms.
+    fn hessian_product_on(&self, x: &Self::Point, rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
+        let _ = (x, rows, v, out);
+        Err(Error::Unsupported { what: "a Hessian product on some rows", requirement: "a problem that is a finite sum" })
+    }
 }
 
 /// A capability: the problem is a negative log-likelihood (up to a factor) and knows its expected second derivative.
@@ -93,7 +102,7 @@ pub struct At<'a, O: Objective> {
     pub problem: &'a O,
     /// The point.
     pub x: &'a O::Point,
-    /// Terms of a finite sum to use; `None` means all.
+    /// Terms of a finite sum that the curvature is made from; `None` means all.
     pub rows: Option<&'a [usize]>,
     /// Where evaluations are counted.
     pub counts: &'a Counts,

@@ -1,9 +1,11 @@
 //! Supervised learning: a model's loss over samples as a problem, `L(θ) = R Σᵢ ℓ(f(xᵢ; θ), yᵢ) + ½ λ ‖θ‖²`.
 //!
 //! `R` is `1/n` ([`Reduction::Mean`]) or 1. Everything at one `θ` shares one [`Evaluation`]: a forward pass, and the backward
-//! pass of the loss once it was asked for.
+//! pass of the loss once it was asked for. An evaluation may see only `m` of the samples; its `R` is then `1/m`, or `n/m` for
+//! the sum, so that over random rows it is an unbiased estimate of `L` either way.
 
 use super::HessianProduct;
+use super::kept::same_bits;
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
 use crate::linalg::vector::{axpy, dot, scale};
@@ -11,7 +13,7 @@ use crate::loss::{Loss, Outcome};
 use crate::model::{Backward, Batch, Block, Forward, Model};
 use argmin::core::{CostFunction, Error as ArgminError, Gradient};
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// How the samples' losses are put together. It matters beyond the scale of the loss: an empirical Fisher matrix of a sum is
 /// `n` times that of a mean.
@@ -44,19 +46,32 @@ pub enum Reduction {
 pub struct Supervised<P = Vec<f64>> {
     model: Arc<dyn Model>,
     terms: Arc<Terms>,
-    inputs: Arc<Batch>,
-    /// The last point; locked to look up or replace, never while a pass is computed.
+    samples: Samples,
+    /// The last point and rows; locked to look up or replace, never while a pass is computed.
     kept: Mutex<Option<Arc<Evaluation>>>,
     point: PhantomData<fn() -> P>,
 }
 
 /// What the outputs are judged by.
+#[derive(Clone)]
 struct Terms {
-    loss: Box<dyn Loss>,
-    targets: Batch,
+    loss: Arc<dyn Loss>,
     reduction: Reduction,
     l2: f64,
     layout: Vec<Block>,
+}
+
+/// Inputs and targets.
+#[derive(Clone)]
+struct Samples {
+    inputs: Arc<Batch>,
+    targets: Arc<Batch>,
+}
+
+impl Samples {
+    fn select(&self, rows: &[usize]) -> Result<Self> {
+        Ok(Self { inputs: Arc::new(self.inputs.select(rows)?), targets: Arc::new(self.targets.select(rows)?) })
+    }
 }
 
 impl Supervised {
@@ -70,11 +85,11 @@ impl Supervised {
         Error::check_len("targets", inputs.n(), targets.n())?;
         loss.check(&targets, model.n_outputs())?;
         let layout = model.layout();
-        let terms = Terms { loss: Box::new(loss), targets, reduction: Reduction::Mean, l2: 0.0, layout };
+        let terms = Terms { loss: Arc::new(loss), reduction: Reduction::Mean, l2: 0.0, layout };
         Ok(Self {
             model: Arc::new(model),
             terms: Arc::new(terms),
-            inputs: Arc::new(inputs),
+            samples: Samples { inputs: Arc::new(inputs), targets: Arc::new(targets) },
             kept: Mutex::default(),
             point: PhantomData,
         })
@@ -82,16 +97,14 @@ impl Supervised {
 
     /// The same problem over another container, for example `nalgebra::DVector<f64>`.
     pub fn over<P: Vector>(self) -> Supervised<P> {
-        Supervised { model: self.model, terms: self.terms, inputs: self.inputs, kept: self.kept, point: PhantomData }
+        Supervised { model: self.model, terms: self.terms, samples: self.samples, kept: self.kept, point: PhantomData }
     }
 }
 
 impl<P> Supervised<P> {
     fn with(mut self, change: impl FnOnce(&mut Terms)) -> Self {
         self.kept = Mutex::default();
-        if let Some(terms) = Arc::get_mut(&mut self.terms) {
-            change(terms);
-        }
+        change(Arc::make_mut(&mut self.terms));
         self
     }
 
@@ -114,20 +127,81 @@ impl<P> Supervised<P> {
         &*self.model
     }
 
+    /// The parameters' parts.
+    pub fn layout(&self) -> &[Block] {
+        &self.terms.layout
+    }
+
+    /// Number of samples.
+    pub fn n_terms(&self) -> usize {
+        self.samples.targets.n()
+    }
+
     /// The model and the loss's derivatives at `theta`; the last one is kept, so asking again at the same point costs nothing.
     ///
     /// # Errors
     /// [`Error::Dimension`] if the length is wrong.
     pub fn evaluate(&self, theta: &[f64]) -> Result<Arc<Evaluation>> {
-        let lock = || self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let same = |at: &Arc<Evaluation>| at.theta.iter().map(|v| v.to_bits()).eq(theta.iter().map(|v| v.to_bits()));
+        self.evaluate_rows(theta, None)
+    }
+
+    /// [`evaluate`](Self::evaluate) on some of the samples, in the order given and as often as they are named; `None` means
+    /// all. The last evaluation is kept, whatever its rows are.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if the length of `theta` is wrong; [`Error::Config`] if there is no such sample or none is asked
+    /// for.
+    pub fn evaluate_rows(&self, theta: &[f64], rows: Option<&[usize]>) -> Result<Arc<Evaluation>> {
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |at: &Arc<Evaluation>| at.rows.as_deref() == rows && same_bits(&at.theta, theta);
         if let Some(at) = lock().as_ref().filter(|at| same(at)) {
             return Ok(at.clone());
         }
-        let forward = self.model.forward(theta, &self.inputs)?;
-        let at = Arc::new(Evaluation::new(self.terms.clone(), theta, forward));
+        let samples = rows.map_or_else(|| Ok(self.samples.clone()), |rows| self.samples.select(rows))?;
+        let forward = self.model.forward(theta, &samples.inputs)?;
+        let mut at = Evaluation::new(self.terms.clone(), theta, samples.targets, forward);
+        if let Some(rows) = rows {
+            at.rows = Some(rows.to_vec());
+            at.n_all = self.n_terms();
+        }
+        let at = Arc::new(at.with_cost());
         *lock() = Some(at.clone());
         Ok(at)
+    }
+
+    /// The mean over `rows` of the terms `fᵢ` of `L = n⁻¹ Σ fᵢ`, and its gradient: `fᵢ = ℓᵢ + ½ λ‖θ‖²` for the mean of the
+    /// losses, `n ℓᵢ + ½ λ‖θ‖²` for their sum.
+    ///
+    /// # Errors
+    /// As [`evaluate_rows`](Self::evaluate_rows); [`Error::Dimension`] if the gradient's length is wrong.
+    pub fn partial(&self, theta: &[f64], rows: &[usize], gradient: &mut [f64]) -> Result<f64> {
+        let at = self.evaluate_rows(theta, Some(rows))?;
+        at.gradient(gradient)?;
+        Ok(at.cost())
+    }
+
+    /// `Σ_k w_k f_{rows[k]}` and its gradient; the terms are those of [`partial`](Self::partial).
+    ///
+    /// # Errors
+    /// As [`partial`](Self::partial); [`Error::Dimension`] unless there is one weight for each row.
+    pub fn weighted_partial(&self, theta: &[f64], rows: &[usize], weights: &[f64], gradient: &mut [f64]) -> Result<f64> {
+        Error::check_len("weights of rows", rows.len(), weights.len())?;
+        self.evaluate_rows(theta, Some(rows))?.weighted(weights, gradient)
+    }
+
+    /// `out ← ∇²(m⁻¹ Σ fᵢ) v` over `m` rows; the terms are those of [`partial`](Self::partial).
+    ///
+    /// # Errors
+    /// As [`partial`](Self::partial).
+    pub fn partial_product(&self, theta: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
+        self.regularized_product(theta, Some(rows), v, out)
+    }
+
+    fn regularized_product(&self, theta: &[f64], rows: Option<&[usize]>, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let at = self.evaluate_rows(theta, rows)?;
+        at.hessian_product(v, out)?;
+        axpy(at.l2(), v, out);
+        Ok(())
     }
 }
 
@@ -135,16 +209,27 @@ impl<P> Supervised<P> {
 pub struct Evaluation {
     terms: Arc<Terms>,
     theta: Vec<f64>,
+    /// Which samples; `None` if all.
+    rows: Option<Vec<usize>>,
+    /// Samples of the problem, seen or not.
+    n_all: usize,
+    targets: Arc<Batch>,
     forward: Arc<dyn Forward>,
     data_cost: f64,
     backward: OnceLock<Arc<dyn Backward>>,
 }
 
 impl Evaluation {
-    fn new(terms: Arc<Terms>, theta: &[f64], forward: Arc<dyn Forward>) -> Self {
-        let mut at = Self { terms, theta: theta.to_vec(), forward, data_cost: 0.0, backward: OnceLock::new() };
-        at.data_cost = at.weight() * at.loss().value(&at.outcome());
-        at
+    /// On all the samples of the targets; the cost is still to come.
+    fn new(terms: Arc<Terms>, theta: &[f64], targets: Arc<Batch>, forward: Arc<dyn Forward>) -> Self {
+        let n_all = targets.n();
+        let backward = OnceLock::new();
+        Self { terms, theta: theta.to_vec(), rows: None, n_all, targets, forward, data_cost: 0.0, backward }
+    }
+
+    fn with_cost(mut self) -> Self {
+        self.data_cost = self.weight() * self.loss().value(&self.outcome());
+        self
     }
 
     /// Number of parameters.
@@ -152,16 +237,21 @@ impl Evaluation {
         self.theta.len()
     }
 
-    /// Number of samples.
+    /// Number of samples `m` that it sees.
     pub fn n(&self) -> usize {
-        self.terms.targets.n()
+        self.targets.n()
     }
 
-    /// `R`: what each sample's loss is multiplied by.
+    /// Which samples it sees; `None` if all.
+    pub fn rows(&self) -> Option<&[usize]> {
+        self.rows.as_deref()
+    }
+
+    /// `R`: what each sample's loss is multiplied by; `1/m` for the mean, `n/m` for the sum (1 if all samples are seen).
     pub fn weight(&self) -> f64 {
         match self.terms.reduction {
             Reduction::Mean => 1.0 / self.n() as f64,
-            Reduction::Sum => 1.0,
+            Reduction::Sum => self.n_all as f64 / self.n() as f64,
         }
     }
 
@@ -183,7 +273,7 @@ impl Evaluation {
     /// Outputs and targets.
     pub fn outcome(&self) -> Outcome<'_> {
         let outputs = self.forward.outputs();
-        Outcome { outputs, n_outputs: outputs.len() / self.n(), targets: &self.terms.targets }
+        Outcome { outputs, n_outputs: outputs.len() / self.n(), targets: &self.targets }
     }
 
     /// The model's forward pass.
@@ -219,6 +309,18 @@ impl Evaluation {
         scale(self.weight(), out);
         axpy(self.l2(), &self.theta, out);
         Ok(())
+    }
+
+    /// The value and gradient of the sum of the terms that the samples are, each with a weight.
+    fn weighted(&self, weights: &[f64], gradient: &mut [f64]) -> Result<f64> {
+        self.backward()?.weighted_gradient(weights, gradient)?;
+        let each = self.weight() * self.n() as f64;
+        scale(each, gradient);
+        let mut values = vec![0.0; self.n()];
+        self.loss().values(&self.outcome(), &mut values);
+        let l2 = self.l2() * weights.iter().sum::<f64>();
+        axpy(l2, &self.theta, gradient);
+        Ok(each * dot(weights, &values) + 0.5 * l2 * dot(&self.theta, &self.theta))
     }
 
     /// `out ← ∇²(L − ½ λ‖θ‖²) v`, the exact Hessian of the data term times `v`.
@@ -270,9 +372,9 @@ impl<P: Vector> Gradient for Supervised<P> {
 
 impl<P: Vector> HessianProduct for Supervised<P> {
     fn hessian_product(&self, x: &P, v: &[f64], out: &mut [f64]) -> Result<()> {
-        let at = self.evaluate(x.as_slice())?;
-        at.hessian_product(v, out)?;
-        axpy(at.l2(), v, out);
-        Ok(())
+        self.regularized_product(x.as_slice(), None, v, out)
+    }
+    fn hessian_product_on(&self, x: &P, rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
+        self.regularized_product(x.as_slice(), Some(rows), v, out)
     }
 }

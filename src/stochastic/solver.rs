@@ -295,24 +295,30 @@ impl<E, C, R> Stochastic<E, C, R> {
         (seconds > bound).then_some(Stop::Deadline { seconds, bound })
     }
 
-    /// Evaluates the full cost at the reported point, and the validation loss where there is one.
+    /// The full cost at the reported point.
+    fn cost<O: FiniteSum>(&mut self, problem: &O, point: &O::Point) -> Result<()> {
+        self.run.cost = At { problem, x: point, rows: None, counts: &self.run.counts }.cost()?;
+        Ok(())
+    }
+
+    /// The full cost at the reported point, the validation loss where there is one, and what they mean for the run.
     fn evaluate<O>(&mut self, problem: &O, point: &O::Point) -> Result<Option<Stop>>
     where
         O: FiniteSum,
         R: UpdateRule,
     {
+        self.cost(problem, point)?;
         let run = &mut self.run;
-        let first = run.evaluated == Clock::default() && run.clock == Clock::default();
-        run.cost = At { problem, x: point, rows: None, counts: &run.counts }.cost()?;
         run.evaluated = run.clock;
         run.validation = problem.validation(point.as_slice()).transpose()?;
         let loss = run.validation.unwrap_or(run.cost);
-        if first {
+        if run.clock == Clock::default() {
             run.evaluations = Evaluations { first: run.cost, lowest: f64::INFINITY, without_gain: 0 };
         }
         if run.evaluations.judge(loss, self.protocol.improvement) && run.validation.is_some() && self.keep_best {
-            run.best.get_or_insert_default().clear();
-            run.best.get_or_insert_default().extend_from_slice(point.as_slice());
+            let best = run.best.get_or_insert_default();
+            best.clear();
+            best.extend_from_slice(point.as_slice());
             run.best_cost = run.cost;
         }
         self.rule.evaluated(loss);
@@ -422,23 +428,23 @@ where
         };
         self.scratch.started = Some(Instant::now());
         let reported = x.clone();
-        if let Some(raw) = &self.run.raw {
-            x.as_mut_slice().copy_from_slice(raw);
+        if let Some(raw) = self.run.raw.take() {
+            x.as_mut_slice().copy_from_slice(&raw);
         }
         let outcome = borrow(problem).and_then(|o| self.iterate_from(o, &mut x));
         // An error here would lose the state, and the best point with it.
         let mut stop = outcome.unwrap_or_else(|error| Some(Stop::Failed { message: error.to_string() }));
         if let Some(mean) = self.run.average.mean() {
-            let raw = self.run.raw.get_or_insert_default();
-            raw.clear();
-            raw.extend_from_slice(x.as_slice());
+            self.run.raw = Some(x.as_slice().to_vec());
             x.as_mut_slice().copy_from_slice(mean);
         }
         let last = stop.is_some() || state.iter + 1 >= state.max_iters;
-        if last || self.due(self.protocol.evaluate, self.run.evaluated) {
-            let evaluated = borrow(problem).and_then(|o| self.evaluate(o, &x));
-            stop = stop.or(evaluated.unwrap_or_else(|error| Some(Stop::Failed { message: error.to_string() })));
-        }
+        let evaluated = match borrow(problem) {
+            Ok(o) if self.due(self.protocol.evaluate, self.run.evaluated) => self.evaluate(o, &x),
+            Ok(o) if last => self.cost(o, &x).map(|()| None),
+            other => other.map(|_| None),
+        };
+        stop = stop.or(evaluated.unwrap_or_else(|error| Some(Stop::Failed { message: error.to_string() })));
         state.cost = self.run.cost;
         state.prev_param = Some(reported);
         state.param = Some(x);
@@ -459,9 +465,10 @@ where
 }
 
 impl<E, C, R> Stochastic<E, C, R> {
-    /// At the end: the point with the lowest validation loss is argmin's best one.
-    fn answer<P: Vector>(&self, state: &mut State<P>) {
+    /// At the end: the point with the lowest validation loss is the answer. The raw iterate is kept: the run may go on.
+    fn answer<P: Vector>(&mut self, state: &mut State<P>) {
         if let (Some(best), Some(x)) = (&self.run.best, state.param.as_mut()) {
+            self.run.raw.get_or_insert_with(|| x.as_slice().to_vec());
             x.as_mut_slice().copy_from_slice(best);
             (state.cost, state.best_cost) = (self.run.best_cost, f64::INFINITY);
         }

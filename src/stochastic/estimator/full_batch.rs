@@ -3,7 +3,7 @@
 use super::{Estimate, GradientEstimator};
 use crate::counts;
 use crate::error::Result;
-use crate::linalg::Vector as _;
+use crate::linalg::Vector;
 use crate::linalg::vector::norm_inf;
 use crate::problem::{At, FiniteSum};
 

@@ -3,7 +3,7 @@
 use super::{Estimate, GradientEstimator};
 use crate::counts;
 use crate::error::{Error, Result};
-use crate::linalg::Vector as _;
+use crate::linalg::Vector;
 use crate::linalg::vector::{axpy, scale};
 use crate::problem::{At, FiniteSum};
 use crate::stochastic::Clock;
