@@ -14,7 +14,6 @@ use curvkit::problem::{At, FiniteSum};
 use curvkit::stochastic::average::Averaging;
 use curvkit::stochastic::estimator::{FullBatch, GradientEstimator, MiniBatch, Sampling};
 use curvkit::stochastic::rule::LearningRate;
-use curvkit::stochastic::schedule::Schedule;
 use curvkit::stochastic::{Cadence, Protocol, State, Stochastic, methods};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -96,6 +95,11 @@ fn run<S: Solver<Lines, State<Point>>>(
     Executor::new(problem, solver).configure(|s| s.param(vec![0.0; 3]).max_iters(iterations)).run().unwrap()
 }
 
+fn accumulating(mut batches: MiniBatch, accumulate: usize) -> MiniBatch {
+    batches.accumulate = accumulate;
+    batches
+}
+
 fn full_batch(rate: f64) -> Stochastic<FullBatch, curvkit::curvature::Identity, LearningRate> {
     Stochastic::new(FullBatch::default(), LearningRate(rate.into()))
 }
@@ -166,7 +170,7 @@ fn every_sampling_is_reproducible_and_keeps_its_promise() {
 fn accumulated_batches_are_one_large_batch() {
     let sequential = |size: usize| MiniBatch::new(size, 0).sampling(Sampling::Sequential);
     let whole = run(Lines::new(12, 0.3, 3), methods::sgd(sequential(6), 0.05), 5);
-    let parts = run(Lines::new(12, 0.3, 3), methods::sgd(MiniBatch { accumulate: 3, ..sequential(2) }, 0.05), 5);
+    let parts = run(Lines::new(12, 0.3, 3), methods::sgd(accumulating(sequential(2), 3), 0.05), 5);
     let (a, b) = (whole.state.param.unwrap(), parts.state.param.unwrap());
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-14), "{a:?} {b:?}");
     assert_eq!(whole.solver.samples(), parts.solver.samples());
@@ -283,7 +287,7 @@ fn bad_options_are_named() {
     };
     let solver = || methods::sgd(MiniBatch::new(2, 0), 0.1);
     assert!(message(methods::sgd(MiniBatch::new(2, 0), f64::NAN)).contains("learning_rate"));
-    assert!(message(methods::sgd(MiniBatch { accumulate: 0, ..MiniBatch::new(2, 0) }, 0.1)).contains("accumulate"));
+    assert!(message(methods::sgd(accumulating(MiniBatch::new(2, 0), 0), 0.1)).contains("accumulate"));
     assert!(message(solver().averaged(Averaging::Exponential { decay: 1.0 })).contains("decay"));
     assert!(message(solver().protocol(Protocol { patience: Some(0), ..Protocol::default() })).contains("patience"));
     assert!(message(solver().protocol(Protocol { iteration: Cadence::Never, ..Protocol::default() })).contains("iteration"));
@@ -425,8 +429,8 @@ fn resumed_runs_equal_one_run_bit_for_bit() {
             for averaging in [Averaging::Last, Averaging::Uniform, Averaging::Exponential { decay: 0.9 }] {
                 for iteration in [Cadence::Steps(1), Cadence::Epochs(1.0)] {
                     resume_equals_one_run("mini", &problem, || {
-                        let growing = MiniBatch { size: Schedule::Constant(3.0), ..MiniBatch::new(3, 5).sampling(sampling) };
-                        let mut solver = methods::sgd(growing, 0.05).averaged(averaging);
+                        let batches = MiniBatch::new(3, 5).sampling(sampling);
+                        let mut solver = methods::sgd(batches, 0.05).averaged(averaging);
                         solver.protocol.iteration = iteration;
                         solver.protocol.evaluate = Cadence::Epochs(2.0);
                         solver

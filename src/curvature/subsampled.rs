@@ -1,12 +1,15 @@
 //! Curvatures over some rows of a finite sum, and their damped inverses applied to gradients.
 
-use super::{Curvature, Identity};
+use super::{
+    Blocks, Curvature, Dense, Diagonal, Ekfac, EmpiricalFisher, Fisher, GaussNewton, Identity, Kfac, MonteCarloFisher, OuterProducts,
+    TridiagonalKfac,
+};
 use crate::error::Result;
-use crate::linalg::SymmetricOperator;
+use crate::linalg::{SymmetricOperator, Vector};
 use crate::linalg::krylov::cg::{Cg, CgEnd, CgLimits};
 use crate::linalg::operator::{Combination, ScaledIdentity};
 use crate::linalg::vector::scale;
-use crate::problem::{At, Objective};
+use crate::problem::{At, Objective, Supervised};
 
 /// Relative residual to which a matrix without an inverse in closed form is solved.
 const TOLERANCE: f64 = 1e-6;
@@ -54,3 +57,14 @@ impl<O: Objective> Subsampled<O> for Identity {
         Ok(0)
     }
 }
+
+macro_rules! over_rows_of_supervised_problems {
+    ($($curvature:ident),* ; $($of:ident),*) => {
+        $(impl<P: Vector> Subsampled<Supervised<P>> for $curvature {})*
+        $(impl<P: Vector, S: OuterProducts> Subsampled<Supervised<P>> for $of<S> {})*
+    };
+}
+over_rows_of_supervised_problems!(
+    GaussNewton, Fisher, MonteCarloFisher, EmpiricalFisher;
+    Dense, Diagonal, Blocks, Kfac, Ekfac, TridiagonalKfac
+);

@@ -121,7 +121,9 @@ pub(super) struct Evaluations {
 impl Evaluations {
     /// Takes in a validation loss; true if it is a new lowest.
     pub fn judge(&mut self, loss: f64, improvement: f64) -> bool {
-        let gained = loss < self.lowest - improvement * self.lowest.abs();
+        // Nothing yet: infinity times an improvement of zero is no number.
+        let bound = if self.lowest.is_finite() { self.lowest - improvement * self.lowest.abs() } else { f64::INFINITY };
+        let gained = loss < bound;
         if gained {
             (self.lowest, self.without_gain) = (loss, 0);
         } else {
