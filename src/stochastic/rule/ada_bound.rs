@@ -1,6 +1,6 @@
 //! AdaBound (Luo, Xiong, Liu & Sun 2019): Adam with rates between bounds that close in on a final rate.
 
-use super::moments::{EpsilonPlace, Moments, check_decay, check_epsilons, check_positive, clear, debiased};
+use super::moments::{EpsilonPlace, Memory, Moments, check_decay, check_epsilons, check_positive, clear, debiased};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::stochastic::Clock;
@@ -30,13 +30,12 @@ pub struct AdaBound {
     pub debias: bool,
     /// Never let the second moment fall (AMSBound). Off by default.
     pub maximum: bool,
-    moments: Moments,
-    maxima: Vec<f64>,
+    /// What it remembers.
+    pub memory: Memory<(Moments, Vec<f64>)>,
 }
 
 impl Default for AdaBound {
     fn default() -> Self {
-        let (moments, maxima) = Default::default();
         Self {
             rate: Schedule::Constant(1e-3),
             final_rate: 0.1,
@@ -47,8 +46,7 @@ impl Default for AdaBound {
             eps_root: 0.0,
             debias: true,
             maximum: false,
-            moments,
-            maxima,
+            memory: Memory::default(),
         }
     }
 }
@@ -71,28 +69,29 @@ impl UpdateRule for AdaBound {
     }
 
     fn begin(&mut self, n: usize) {
-        self.moments.begin(n);
-        clear(&mut self.maxima, if self.maximum { n } else { 0 });
+        self.memory.0.0.begin(n);
+        clear(&mut self.memory.0.1, if self.maximum { n } else { 0 });
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, eps, eps_root) = (self.beta1, self.beta2, self.eps, self.eps_root);
-        let corrections = self.moments.advance(beta1, beta2);
+        let Memory((moments, maxima)) = &mut self.memory;
+        let corrections = moments.advance(beta1, beta2);
         let alpha = self.rate.at(&context.clock);
         let first = self.rate.at(&Clock::default());
         let last = self.final_rate * if first == 0.0 { 1.0 } else { alpha / first };
-        let gamma = self.gamma * self.moments.steps as f64;
+        let gamma = self.gamma * moments.steps as f64;
         let (low, high) = (last * (1.0 - 1.0 / (gamma + 1.0)), last * (1.0 + 1.0 / gamma));
         let scale = if self.debias { alpha * debiased(EpsilonPlace::Raw, corrections).0 } else { alpha };
         // A root of zero has no upper bound but `high`; `m` keeps a NaN that the bounds leave out.
         let step = |m: f64, v: f64| m * (scale / ((v + eps_root).sqrt() + eps)).max(low).min(high);
         if self.maximum {
-            self.moments.each_with(beta1, beta2, update, &mut self.maxima, |_, m, v, top| {
+            moments.each_with(beta1, beta2, update, maxima, |_, m, v, top| {
                 *top = top.max(v);
                 step(m, *top)
             });
         } else {
-            self.moments.each(beta1, beta2, update, |_, m, v| step(m, v));
+            moments.each(beta1, beta2, update, |_, m, v| step(m, v));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! AdaHessian (Yao, Gholami, Shen, Mustafa, Keutzer & Mahoney 2021): Adam with the Hessian's diagonal in place of the gradient
 //! in the second moment.
 
-use super::moments::{EpsilonPlace, Moments, check_decay, check_epsilons, check_positive, debiased, parts};
+use super::moments::{EpsilonPlace, Memory, Moments, check_decay, check_epsilons, check_positive, debiased, parts};
 use super::probe::{Hutchinson, Probe, check_count};
 use super::{Context, UpdateRule};
 use crate::error::Result;
@@ -29,10 +29,11 @@ pub struct AdaHessian {
     pub every: u64,
     /// Seed of the probes. Default 0.
     pub seed: u64,
-    moments: Moments,
-    diagonal: Vec<f64>,
+    /// What it remembers.
+    pub memory: Memory<(Moments, Vec<f64>)>,
+    /// Buffers.
     #[cfg_attr(feature = "serde", serde(skip))]
-    estimate: Hutchinson,
+    pub buffers: Hutchinson,
 }
 
 impl Default for AdaHessian {
@@ -47,9 +48,8 @@ impl Default for AdaHessian {
             samples: 1,
             every: 1,
             seed: 0,
-            moments: Moments::default(),
-            diagonal: Vec::new(),
-            estimate: Hutchinson::default(),
+            memory: Memory::default(),
+            buffers: Hutchinson::default(),
         }
     }
 }
@@ -66,18 +66,19 @@ impl UpdateRule for AdaHessian {
     }
 
     fn begin(&mut self, n: usize) {
-        self.moments.begin(n);
-        self.diagonal.clear();
+        self.memory.0.0.begin(n);
+        self.memory.0.1.clear();
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
-        if self.moments.steps % self.every == 0 {
-            self.estimate.estimate(context, Probe::Signs, self.samples, self.seed)?;
-            self.diagonal.clear();
-            self.diagonal.extend_from_slice(&self.estimate.diagonal);
+        let Memory((moments, diagonal)) = &mut self.memory;
+        if moments.steps % self.every == 0 {
+            self.buffers.estimate(context, Probe::Signs, self.samples, self.seed)?;
+            diagonal.clear();
+            diagonal.extend_from_slice(&self.buffers.diagonal);
             if self.spatial > 1 {
                 for part in parts(context.layout, update.len()) {
-                    for run in self.diagonal[part].chunks_mut(self.spatial) {
+                    for run in diagonal[part].chunks_mut(self.spatial) {
                         let mean = run.iter().map(|d| d.abs()).sum::<f64>() / run.len() as f64;
                         run.fill(mean);
                     }
@@ -85,9 +86,9 @@ impl UpdateRule for AdaHessian {
             }
         }
         let (beta1, beta2, eps, eps_root, half) = (self.beta1, self.beta2, self.eps, self.eps_root, 0.5 * self.power);
-        let (a, b) = debiased(EpsilonPlace::Debiased, self.moments.advance(beta1, beta2));
-        let Moments { m, v, .. } = &mut self.moments;
-        for (((u, m), v), d) in update.iter_mut().zip(m).zip(v).zip(&self.diagonal) {
+        let (a, b) = debiased(EpsilonPlace::Debiased, moments.advance(beta1, beta2));
+        let Moments { m, v, .. } = moments;
+        for (((u, m), v), d) in update.iter_mut().zip(m).zip(v).zip(diagonal.iter()) {
             *m = beta1 * *m + (1.0 - beta1) * *u;
             *v = beta2 * *v + (1.0 - beta2) * (d * d);
             let square = b * *v + eps_root;

@@ -1,6 +1,6 @@
 //! AdaMax (Kingma & Ba 2015, §7.1): Adam with the decaying maximum in place of the second moment.
 
-use super::moments::{Debias, check_decay, check_not_negative, clear, each3};
+use super::moments::{Debias, Memory, check_decay, check_not_negative, clear, each3};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 
@@ -14,15 +14,13 @@ pub struct AdaMax {
     pub beta2: f64,
     /// `ε`, added to the moduli of gradients. Default 1e-8.
     pub eps: f64,
-    means: Vec<f64>,
-    maxima: Vec<f64>,
-    correction: Debias,
+    /// What it remembers.
+    pub memory: Memory<(Vec<f64>, Vec<f64>, Debias)>,
 }
 
 impl Default for AdaMax {
     fn default() -> Self {
-        let (means, maxima) = Default::default();
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, means, maxima, correction: Debias::default() }
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, memory: Memory::default() }
     }
 }
 
@@ -51,15 +49,17 @@ impl UpdateRule for AdaMax {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.means, n);
-        clear(&mut self.maxima, n);
-        self.correction = Debias::default();
+        let Memory((means, maxima, correction)) = &mut self.memory;
+        clear(means, n);
+        clear(maxima, n);
+        *correction = Debias::default();
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, eps) = (self.beta1, self.beta2, self.eps);
-        let c = 1.0 / self.correction.push(beta1);
-        each3(update, &mut self.means, &mut self.maxima, |u, m, w| {
+        let Memory((means, maxima, correction)) = &mut self.memory;
+        let c = 1.0 / correction.push(beta1);
+        each3(update, means, maxima, |u, m, w| {
             *m = beta1 * *m + (1.0 - beta1) * *u;
             // The maximum leaves out a NaN, the mean keeps it.
             *w = (beta2 * *w).max(u.abs() + eps);

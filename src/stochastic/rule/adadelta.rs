@@ -1,6 +1,6 @@
 //! Adadelta (Zeiler 2012): steps in the units of the variables, without a learning rate.
 
-use super::moments::{check_decay, check_epsilons, clear, each3, quotient};
+use super::moments::{Memory, check_decay, check_epsilons, clear, each3, quotient};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::stochastic::schedule::Schedule;
@@ -22,8 +22,8 @@ pub struct Adadelta {
     /// Factor of the updates in `Δ`. Default 1, as in all libraries; the learning rate that follows, to accumulate the steps
     /// really taken.
     pub accumulated: Schedule,
-    squares: Vec<f64>,
-    updates: Vec<f64>,
+    /// What it remembers.
+    pub memory: Memory<(Vec<f64>, Vec<f64>)>,
 }
 
 impl Default for Adadelta {
@@ -34,8 +34,7 @@ impl Default for Adadelta {
             eps: 0.0,
             eps_root: 1e-6,
             accumulated: Schedule::Constant(1.0),
-            squares: Vec::new(),
-            updates: Vec::new(),
+            memory: Memory::default(),
         }
     }
 }
@@ -66,14 +65,16 @@ impl UpdateRule for Adadelta {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.squares, n);
-        clear(&mut self.updates, n);
+        let Memory((squares, updates)) = &mut self.memory;
+        clear(squares, n);
+        clear(updates, n);
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (gamma, rho, eps, eps_root) = (self.decay, self.update_decay, self.eps, self.eps_root);
         let scale = self.accumulated.at(&context.clock);
-        each3(update, &mut self.squares, &mut self.updates, |u, v, d| {
+        let Memory((squares, updates)) = &mut self.memory;
+        each3(update, squares, updates, |u, v, d| {
             *v = gamma * *v + (1.0 - gamma) * (*u * *u);
             *u = quotient(((*d + eps_root).sqrt() + eps) * *u, *v, eps, eps_root);
             let taken = scale * *u;

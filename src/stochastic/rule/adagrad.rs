@@ -1,6 +1,6 @@
 //! Adagrad (Duchi, Hazan & Singer 2011): each variable's steps shrink with the sum of its squared gradients.
 
-use super::moments::{check_epsilons, check_not_negative, clear, each2, quotient};
+use super::moments::{Memory, check_epsilons, check_not_negative, clear, each2, quotient};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 
@@ -14,12 +14,13 @@ pub struct Adagrad {
     pub eps_root: f64,
     /// What the sums start from. Default 0.
     pub initial: f64,
-    sums: Vec<f64>,
+    /// What it remembers.
+    pub memory: Memory<Vec<f64>>,
 }
 
 impl Default for Adagrad {
     fn default() -> Self {
-        Self { eps: 0.0, eps_root: 1e-6, initial: 0.0, sums: Vec::new() }
+        Self { eps: 0.0, eps_root: 1e-6, initial: 0.0, memory: Memory::default() }
     }
 }
 
@@ -47,13 +48,13 @@ impl UpdateRule for Adagrad {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.sums, n);
-        self.sums.fill(self.initial);
+        clear(&mut self.memory.0, n);
+        self.memory.0.fill(self.initial);
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (eps, eps_root) = (self.eps, self.eps_root);
-        each2(update, &mut self.sums, |u, s| {
+        each2(update, &mut self.memory.0, |u, s| {
             *s += *u * *u;
             *u = quotient(*u, *s, eps, eps_root);
         });

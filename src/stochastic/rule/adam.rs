@@ -1,6 +1,6 @@
 //! Adam (Kingma & Ba 2015): momentum over the root of the second moment, both debiased.
 
-use super::moments::{EpsilonPlace, Moments, check_decay, check_epsilons, debiased, quotient};
+use super::moments::{EpsilonPlace, Memory, Moments, check_decay, check_epsilons, debiased, quotient};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::stochastic::schedule::Schedule;
@@ -22,7 +22,8 @@ pub struct Adam {
     pub eps_root: f64,
     /// Whether they are added to the debiased or the raw moment. Default: debiased.
     pub place: EpsilonPlace,
-    moments: Moments,
+    /// What it remembers.
+    pub memory: Memory<Moments>,
 }
 
 impl Default for Adam {
@@ -33,7 +34,7 @@ impl Default for Adam {
             eps: 1e-8,
             eps_root: 0.0,
             place: EpsilonPlace::Debiased,
-            moments: Moments::default(),
+            memory: Memory::default(),
         }
     }
 }
@@ -68,13 +69,13 @@ impl UpdateRule for Adam {
     }
 
     fn begin(&mut self, n: usize) {
-        self.moments.begin(n);
+        self.memory.0.begin(n);
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, eps, eps_root) = (self.beta1.at(&context.clock), self.beta2, self.eps, self.eps_root);
-        let (a, b) = debiased(self.place, self.moments.advance(beta1, beta2));
-        self.moments.each(beta1, beta2, update, |_, m, v| quotient(a * m, b * v, eps, eps_root));
+        let (a, b) = debiased(self.place, self.memory.0.advance(beta1, beta2));
+        self.memory.0.each(beta1, beta2, update, |_, m, v| quotient(a * m, b * v, eps, eps_root));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! AMSGrad (Reddi, Kale & Kumar 2018): Adam with a second moment that never falls.
 
-use super::moments::{EpsilonPlace, Moments, check_decay, check_epsilons, clear, debiased, quotient};
+use super::moments::{EpsilonPlace, Memory, Moments, check_decay, check_epsilons, clear, debiased, quotient};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 
@@ -32,14 +32,13 @@ pub struct AmsGrad {
     pub eps_root: f64,
     /// What the maximum is taken of. Default: the raw moment.
     pub maximum: Maximum,
-    moments: Moments,
-    maxima: Vec<f64>,
+    /// What it remembers.
+    pub memory: Memory<(Moments, Vec<f64>)>,
 }
 
 impl Default for AmsGrad {
     fn default() -> Self {
-        let (moments, maxima) = Default::default();
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, eps_root: 0.0, maximum: Maximum::OfRaw, moments, maxima }
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, eps_root: 0.0, maximum: Maximum::OfRaw, memory: Memory::default() }
     }
 }
 
@@ -68,20 +67,20 @@ impl UpdateRule for AmsGrad {
     }
 
     fn begin(&mut self, n: usize) {
-        self.moments.begin(n);
-        clear(&mut self.maxima, n);
+        self.memory.0.0.begin(n);
+        clear(&mut self.memory.0.1, n);
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, eps, eps_root) = (self.beta1, self.beta2, self.eps, self.eps_root);
-        let (a, b) = debiased(EpsilonPlace::Debiased, self.moments.advance(beta1, beta2));
+        let Memory((moments, maxima)) = &mut self.memory;
+        let (a, b) = debiased(EpsilonPlace::Debiased, moments.advance(beta1, beta2));
         let (a, before, after) = match self.maximum {
             Maximum::OfRaw => (a, 1.0, b),
             Maximum::OfDebiased => (a, b, 1.0),
             Maximum::Undebiased => (1.0, 1.0, 1.0),
         };
-        self.moments.each_with(beta1, beta2, update, &mut self.maxima, |_, m, v, top| {
-            // The maximum leaves out a NaN, the mean keeps it.
+        moments.each_with(beta1, beta2, update, maxima, |_, m, v, top| {
             *top = top.max(before * v);
             quotient(a * m, after * *top, eps, eps_root)
         });

@@ -1,6 +1,6 @@
 //! Lion (Chen et al. 2023): the sign of an interpolated momentum.
 
-use super::moments::{check_decay, clear, each2};
+use super::moments::{Memory, check_decay, clear, each2};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 
@@ -15,12 +15,13 @@ pub struct Lion {
     pub beta1: f64,
     /// `β₂`. Default 0.99.
     pub beta2: f64,
-    means: Vec<f64>,
+    /// What it remembers.
+    pub memory: Memory<Vec<f64>>,
 }
 
 impl Default for Lion {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, means: Vec::new() }
+        Self { beta1: 0.9, beta2: 0.99, memory: Memory::default() }
     }
 }
 
@@ -31,12 +32,12 @@ impl UpdateRule for Lion {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.means, n);
+        clear(&mut self.memory.0, n);
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2) = (self.beta1, self.beta2);
-        each2(update, &mut self.means, |u, m| {
+        each2(update, &mut self.memory.0, |u, m| {
             let direction = beta1 * *m + (1.0 - beta1) * *u;
             *m = beta2 * *m + (1.0 - beta2) * *u;
             // A zero stays one, and a NaN as well.

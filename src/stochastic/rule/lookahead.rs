@@ -1,6 +1,6 @@
 //! Lookahead (Zhang, Lucas, Hinton & Ba 2019): slow weights that follow a fast rule.
 
-use super::moments::check_positive;
+use super::moments::{Memory, check_positive};
 use super::probe::check_count;
 use super::{Context, UpdateRule};
 use crate::error::Result;
@@ -19,19 +19,19 @@ pub struct Lookahead<R> {
     pub slow_step: f64,
     /// Whether the inner rule forgets its state after `θ ← φ`. Off by default.
     pub reset: bool,
-    slow: Vec<f64>,
-    steps: u64,
+    /// What it remembers.
+    pub memory: Memory<(Vec<f64>, u64)>,
 }
 
 impl<R> Lookahead<R> {
     /// With `k = 5`, `α = 0.5`, the inner state kept.
     pub fn new(inner: R) -> Self {
-        Self { inner, every: 5, slow_step: 0.5, reset: false, slow: Vec::new(), steps: 0 }
+        Self { inner, every: 5, slow_step: 0.5, reset: false, memory: Memory::default() }
     }
 
     /// `φ`; empty before the first step.
     pub fn slow(&self) -> &[f64] {
-        &self.slow
+        &self.memory.0.0
     }
 }
 
@@ -43,8 +43,8 @@ impl<R: UpdateRule> UpdateRule for Lookahead<R> {
     }
 
     fn begin(&mut self, n: usize) {
-        self.slow.clear();
-        self.steps = 0;
+        self.memory.0.0.clear();
+        self.memory.0.1 = 0;
         self.inner.begin(n);
     }
 
@@ -53,13 +53,14 @@ impl<R: UpdateRule> UpdateRule for Lookahead<R> {
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
-        if self.slow.is_empty() {
-            self.slow.extend_from_slice(context.x);
+        let Memory((slow, steps)) = &mut self.memory;
+        if slow.is_empty() {
+            slow.extend_from_slice(context.x);
         }
         self.inner.transform(context, update)?;
-        self.steps += 1;
-        if self.steps % self.every == 0 {
-            for ((slow, u), x) in self.slow.iter_mut().zip(update.iter_mut()).zip(context.x) {
+        *steps += 1;
+        if *steps % self.every == 0 {
+            for ((slow, u), x) in slow.iter_mut().zip(update.iter_mut()).zip(context.x) {
                 *slow += self.slow_step * (x - *u - *slow);
                 *u = x - *slow;
             }

@@ -60,7 +60,7 @@ pub use clip::{ClipNorm, ClipValue};
 pub use learning_rate::LearningRate;
 pub use lion::Lion;
 pub use lookahead::Lookahead;
-pub use moments::EpsilonPlace;
+pub use moments::{EpsilonPlace, Memory};
 pub use momentum::{Dampening, Momentum};
 pub use n_adam::NAdam;
 pub use nesterov::{LookAheadMomentum, Nesterov};

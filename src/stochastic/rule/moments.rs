@@ -18,11 +18,17 @@ pub enum EpsilonPlace {
     Raw,
 }
 
-/// `num / (√(v + eps_root) + eps)`; zero where the denominator is zero, which it is only where nothing was ever seen.
+/// What a rule remembers between steps: part of the rule, serialised with it, emptied when a run begins.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Memory<T>(pub(super) T);
+
+/// `num / (√(v + eps_root) + eps)`; zero where the denominator is, which it is only where nothing but zeros (or a NaN, which stays
+/// one) was seen.
 #[inline(always)]
 pub(super) fn quotient(num: f64, v: f64, eps: f64, eps_root: f64) -> f64 {
     let denominator = (v + eps_root).sqrt() + eps;
-    if denominator == 0.0 { 0.0 } else { num / denominator }
+    if denominator == 0.0 { 0.0 * num } else { num / denominator }
 }
 
 /// `f(uᵢ, aᵢ)` for all `i`.
@@ -46,24 +52,24 @@ pub(super) fn each3(u: &mut [f64], a: &mut [f64], b: &mut [f64], f: impl Fn(&mut
 /// `1 − Π βₜ` over the steps so far, without cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Debias {
+pub struct Debias {
     logarithm: f64,
 }
 
 impl Debias {
     /// One more step with this decay. Returns `1 − Π βₜ`.
-    pub fn push(&mut self, beta: f64) -> f64 {
+    pub(super) fn push(&mut self, beta: f64) -> f64 {
         self.logarithm += beta.ln();
         self.value()
     }
 
     /// `1 − Π βₜ`; zero before the first step.
-    pub fn value(&self) -> f64 {
+    pub(super) fn value(&self) -> f64 {
         -self.logarithm.exp_m1()
     }
 
     /// What [`push`](Self::push) would return.
-    pub fn after(mut self, beta: f64) -> f64 {
+    pub(super) fn after(mut self, beta: f64) -> f64 {
         self.push(beta)
     }
 }
@@ -71,30 +77,30 @@ impl Debias {
 /// Exponentially weighted first and second moments `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, both from zero.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Moments {
-    pub m: Vec<f64>,
-    pub v: Vec<f64>,
-    pub steps: u64,
-    pub first: Debias,
-    pub second: Debias,
+pub struct Moments {
+    pub(super) m: Vec<f64>,
+    pub(super) v: Vec<f64>,
+    pub(super) steps: u64,
+    first: Debias,
+    second: Debias,
 }
 
 impl Moments {
-    pub fn begin(&mut self, n: usize) {
+    pub(super) fn begin(&mut self, n: usize) {
         clear(&mut self.m, n);
         clear(&mut self.v, n);
         (self.steps, self.first, self.second) = (0, Debias::default(), Debias::default());
     }
 
     /// Counts a step. Returns `(1 − Πβ₁, 1 − Πβ₂)`.
-    pub fn advance(&mut self, beta1: f64, beta2: f64) -> (f64, f64) {
+    pub(super) fn advance(&mut self, beta1: f64, beta2: f64) -> (f64, f64) {
         self.steps += 1;
         (self.first.push(beta1), self.second.push(beta2))
     }
 
     /// Updates the moments with the gradient in `update`, which becomes `f(g, m, v)`.
     #[inline(always)]
-    pub fn each(&mut self, beta1: f64, beta2: f64, update: &mut [f64], f: impl Fn(f64, f64, f64) -> f64) {
+    pub(super) fn each(&mut self, beta1: f64, beta2: f64, update: &mut [f64], f: impl Fn(f64, f64, f64) -> f64) {
         let (w1, w2) = (1.0 - beta1, 1.0 - beta2);
         each3(update, &mut self.m, &mut self.v, |u, m, v| {
             let g = *u;
@@ -106,7 +112,7 @@ impl Moments {
 
     /// The same with one more array: `f(g, m, v, &mut extra)`.
     #[inline(always)]
-    pub fn each_with(
+    pub(super) fn each_with(
         &mut self,
         beta1: f64,
         beta2: f64,

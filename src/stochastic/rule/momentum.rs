@@ -1,6 +1,6 @@
 //! Momentum (Polyak 1964): steps along a decaying sum of gradients.
 
-use super::moments::{Debias, check_not_negative, clear, each2};
+use super::moments::{Debias, Memory, check_not_negative, clear, each2};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::stochastic::schedule::Schedule;
@@ -63,9 +63,26 @@ pub struct Momentum {
     pub coefficient: Schedule,
     /// The weight of a new gradient. Default 1.
     pub dampening: Dampening,
-    velocity: Vec<f64>,
-    started: bool,
+    /// What it remembers.
+    pub memory: Memory<Velocity>,
+}
+
+/// A velocity, and what its averages need.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Velocity {
+    pub(super) v: Vec<f64>,
+    pub(super) started: bool,
     debias: Debias,
+    /// The coefficient of Nesterov's shift.
+    pub(super) shift: f64,
+}
+
+impl Velocity {
+    pub(super) fn begin(&mut self, n: usize) {
+        clear(&mut self.v, n);
+        (self.started, self.debias, self.shift) = (false, Debias::default(), 0.0);
+    }
 }
 
 impl Default for Momentum {
@@ -77,13 +94,7 @@ impl Default for Momentum {
 impl Momentum {
     /// Without dampening.
     pub fn new(coefficient: impl Into<Schedule>) -> Self {
-        Self {
-            coefficient: coefficient.into(),
-            dampening: Dampening::None,
-            velocity: Vec::new(),
-            started: false,
-            debias: Debias::default(),
-        }
+        Self { coefficient: coefficient.into(), dampening: Dampening::None, memory: Memory::default() }
     }
 
     /// An exponential average of the gradients, from zero.
@@ -98,7 +109,7 @@ impl Momentum {
 
     /// `v`, after the last step.
     pub fn velocity(&self) -> &[f64] {
-        &self.velocity
+        &self.memory.0.v
     }
 }
 
@@ -109,19 +120,19 @@ impl UpdateRule for Momentum {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.velocity, n);
-        (self.started, self.debias) = (false, Debias::default());
+        self.memory.0.begin(n);
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let mu = self.coefficient.at(&context.clock);
-        let weight = self.dampening.weight(mu, !self.started);
+        let memory = &mut self.memory.0;
+        let weight = self.dampening.weight(mu, !memory.started);
         let factor = match self.dampening {
-            Dampening::DebiasedAverage => 1.0 / self.debias.push(mu),
+            Dampening::DebiasedAverage => 1.0 / memory.debias.push(mu),
             _ => 1.0,
         };
-        self.started = true;
-        each2(update, &mut self.velocity, |u, v| {
+        memory.started = true;
+        each2(update, &mut memory.v, |u, v| {
             *v = mu * *v + weight * *u;
             *u = factor * *v;
         });

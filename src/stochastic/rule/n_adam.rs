@@ -1,6 +1,8 @@
 //! NAdam (Dozat 2016): Adam with Nesterov's momentum.
 
-use super::moments::{Debias, EpsilonPlace, Moments, check_decay, check_epsilons, check_not_negative, debiased, quotient};
+use super::moments::{
+    Debias, EpsilonPlace, Memory, Moments, check_decay, check_epsilons, check_not_negative, debiased, quotient,
+};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 
@@ -19,21 +21,13 @@ pub struct NAdam {
     pub eps_root: f64,
     /// `ψ`; `None` holds `μₜ` at `β₁`. Default 0.004, the paper's warm-up of the momentum.
     pub momentum_decay: Option<f64>,
-    moments: Moments,
-    product: Debias,
+    /// What it remembers.
+    pub memory: Memory<(Moments, Debias)>,
 }
 
 impl Default for NAdam {
     fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            eps_root: 0.0,
-            momentum_decay: Some(0.004),
-            moments: Moments::default(),
-            product: Debias::default(),
-        }
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, eps_root: 0.0, momentum_decay: Some(0.004), memory: Memory::default() }
     }
 }
 
@@ -68,17 +62,19 @@ impl UpdateRule for NAdam {
     }
 
     fn begin(&mut self, n: usize) {
-        self.moments.begin(n);
-        self.product = Debias::default();
+        self.memory.0.0.begin(n);
+        self.memory.0.1 = Debias::default();
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, eps, eps_root) = (self.beta1, self.beta2, self.eps, self.eps_root);
-        let (_, b) = debiased(EpsilonPlace::Debiased, self.moments.advance(beta1, beta2));
-        let (mu, next) = (self.coefficient(self.moments.steps), self.coefficient(self.moments.steps + 1));
-        let of_gradient = (1.0 - mu) / self.product.push(mu);
-        let of_mean = next / self.product.after(next);
-        self.moments.each(beta1, beta2, update, |g, m, v| quotient(of_gradient * g + of_mean * m, b * v, eps, eps_root));
+        let steps = self.memory.0.0.steps + 1;
+        let (mu, next) = (self.coefficient(steps), self.coefficient(steps + 1));
+        let Memory((moments, product)) = &mut self.memory;
+        let (_, b) = debiased(EpsilonPlace::Debiased, moments.advance(beta1, beta2));
+        let of_gradient = (1.0 - mu) / product.push(mu);
+        let of_mean = next / product.after(next);
+        moments.each(beta1, beta2, update, |g, m, v| quotient(of_gradient * g + of_mean * m, b * v, eps, eps_root));
         Ok(())
     }
 }

@@ -4,8 +4,8 @@
 //! `θ′ₜ = θ′ₜ₋₁ − α∇f(θ′ₜ₋₁) − μₜ₊₁mₜ`. [`Nesterov`] steps from `θ′` to `θ′` and evaluates where it stands; [`LookAheadMomentum`] steps
 //! from `θ` to `θ` and evaluates ahead.
 
-use super::moments::{clear, each2};
-use super::momentum::{Dampening, Momentum};
+use super::moments::{Memory, each2};
+use super::momentum::{Dampening, Momentum, Velocity};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::linalg::vector::axpy;
@@ -24,9 +24,8 @@ pub struct Nesterov {
     pub coefficient: Schedule,
     /// The weight of a new gradient in the velocity. Default 1.
     pub dampening: Dampening,
-    velocity: Vec<f64>,
-    started: bool,
-    shift: f64,
+    /// What it remembers.
+    pub memory: Memory<Velocity>,
 }
 
 impl Default for Nesterov {
@@ -38,7 +37,7 @@ impl Default for Nesterov {
 impl Nesterov {
     /// Without dampening.
     pub fn new(coefficient: impl Into<Schedule>) -> Self {
-        Self { coefficient: coefficient.into(), dampening: Dampening::None, velocity: Vec::new(), started: false, shift: 0.0 }
+        Self { coefficient: coefficient.into(), dampening: Dampening::None, memory: Memory::default() }
     }
 
     /// `out ← θ = θ′ + α μ₊ v`: the point whose steps are the velocities, from an iterate `x = θ′`.
@@ -46,7 +45,7 @@ impl Nesterov {
     /// `rate` is the learning rate that stood behind this rule in the last step; 1 if it stands before.
     pub fn unshifted(&self, x: &[f64], rate: f64, out: &mut [f64]) {
         out.copy_from_slice(x);
-        axpy(rate * self.shift, &self.velocity, out);
+        axpy(rate * self.memory.0.shift, &self.memory.0.v, out);
     }
 }
 
@@ -57,16 +56,16 @@ impl UpdateRule for Nesterov {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.velocity, n);
-        (self.started, self.shift) = (false, 0.0);
+        self.memory.0.begin(n);
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let mu = self.coefficient.at(&context.clock);
         let next = self.coefficient.at(&Clock { step: context.clock.step + 1, ..context.clock });
-        let weight = self.dampening.weight(mu, !self.started);
-        (self.started, self.shift) = (true, next);
-        each2(update, &mut self.velocity, |u, v| {
+        let memory = &mut self.memory.0;
+        let weight = self.dampening.weight(mu, !memory.started);
+        (memory.started, memory.shift) = (true, next);
+        each2(update, &mut memory.v, |u, v| {
             *v = mu * *v + weight * *u;
             *u += next * *v;
         });

@@ -1,6 +1,6 @@
 //! NovoGrad (Ginsburg et al. 2019): gradients normalised layer by layer, one second moment a layer.
 
-use super::moments::{check_decay, check_epsilons, check_not_negative, clear, parts, quotient};
+use super::moments::{Memory, check_decay, check_epsilons, check_not_negative, clear, parts, quotient};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::linalg::vector::dot;
@@ -23,9 +23,8 @@ pub struct NovoGrad {
     pub weight_decay: f64,
     /// `m ← β₁m + (1 − β₁)(…)`, from the second step on. Off by default.
     pub averaging: bool,
-    means: Vec<f64>,
-    squares: Vec<f64>,
-    started: bool,
+    /// What it remembers.
+    pub memory: Memory<(Vec<f64>, Vec<f64>, bool)>,
 }
 
 impl Default for NovoGrad {
@@ -37,9 +36,7 @@ impl Default for NovoGrad {
             eps_root: 0.0,
             weight_decay: 0.0,
             averaging: false,
-            means: Vec::new(),
-            squares: Vec::new(),
-            started: false,
+            memory: Memory::default(),
         }
     }
 }
@@ -65,19 +62,21 @@ impl UpdateRule for NovoGrad {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.means, n);
-        self.squares.clear();
-        self.started = false;
+        let Memory((means, squares, started)) = &mut self.memory;
+        clear(means, n);
+        squares.clear();
+        *started = false;
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, decay) = (self.beta1, self.beta2, self.weight_decay);
-        self.squares.resize(context.layout.len().max(1), 0.0);
-        let weight = if self.averaging && self.started { 1.0 - beta1 } else { 1.0 };
-        let (old, new) = if self.started { (beta2, 1.0 - beta2) } else { (0.0, 1.0) };
-        self.started = true;
-        for (part, v) in parts(context.layout, update.len()).zip(&mut self.squares) {
-            let (u, m, x) = (&mut update[part.clone()], &mut self.means[part.clone()], &context.x[part]);
+        let Memory((means, squares, started)) = &mut self.memory;
+        squares.resize(context.layout.len().max(1), 0.0);
+        let weight = if self.averaging && *started { 1.0 - beta1 } else { 1.0 };
+        let (old, new) = if *started { (beta2, 1.0 - beta2) } else { (0.0, 1.0) };
+        *started = true;
+        for (part, v) in parts(context.layout, update.len()).zip(squares) {
+            let (u, m, x) = (&mut update[part.clone()], &mut means[part.clone()], &context.x[part]);
             *v = old * *v + new * dot(u, u);
             let scale = quotient(1.0, *v, self.eps, self.eps_root);
             for ((u, m), x) in u.iter_mut().zip(m).zip(x) {

@@ -1,6 +1,6 @@
 //! A learning rate that falls when the loss does not: the one rule with a memory of losses.
 
-use super::moments::{check_not_negative, check_positive};
+use super::moments::{Memory, check_not_negative, check_positive};
 use super::{Context, UpdateRule};
 use crate::error::{Error, Result};
 use crate::linalg::vector::scale;
@@ -27,7 +27,16 @@ pub struct OnPlateau {
     pub cooldown: u64,
     /// The lowest rate. Default 0.
     pub min_rate: f64,
-    current: f64,
+    /// What it remembers.
+    pub memory: Memory<Losses>,
+}
+
+/// What the losses have been like.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Losses {
+    /// The rate, once it was reduced.
+    current: Option<f64>,
     lowest: Option<f64>,
     without_gain: u64,
     cooling: u64,
@@ -44,21 +53,18 @@ impl OnPlateau {
             relative: true,
             cooldown: 0,
             min_rate: 0.0,
-            current: rate,
-            lowest: None,
-            without_gain: 0,
-            cooling: 0,
+            memory: Memory::default(),
         }
     }
 
     /// The present rate.
     pub fn current(&self) -> f64 {
-        self.current
+        self.memory.0.current.unwrap_or(self.rate)
     }
 
     fn gains(&self, loss: f64) -> bool {
         let margin = |lowest: f64| if self.relative { self.threshold * lowest.abs() } else { self.threshold };
-        self.lowest.map_or(!loss.is_nan(), |lowest| loss < lowest - margin(lowest))
+        self.memory.0.lowest.map_or(!loss.is_nan(), |lowest| loss < lowest - margin(lowest))
     }
 }
 
@@ -71,31 +77,33 @@ impl UpdateRule for OnPlateau {
     }
 
     fn begin(&mut self, _n: usize) {
-        (self.current, self.lowest, self.without_gain, self.cooling) = (self.rate, None, 0, 0);
+        self.memory = Memory::default();
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
-        scale(self.current, update);
+        scale(self.current(), update);
         Ok(())
     }
 
     fn evaluated(&mut self, loss: f64) {
-        if self.gains(loss) {
-            (self.lowest, self.without_gain) = (Some(loss), 0);
+        let (gained, rate) = (self.gains(loss), self.current());
+        let Memory(losses) = &mut self.memory;
+        if gained {
+            (losses.lowest, losses.without_gain) = (Some(loss), 0);
         } else {
-            self.without_gain += 1;
+            losses.without_gain += 1;
         }
-        if self.cooling > 0 {
-            (self.cooling, self.without_gain) = (self.cooling - 1, 0);
+        if losses.cooling > 0 {
+            (losses.cooling, losses.without_gain) = (losses.cooling - 1, 0);
         }
-        if self.without_gain > self.patience {
+        if losses.without_gain > self.patience {
             // A rate that starts below the lowest is left alone.
-            self.current = self.current.min((self.factor * self.current).max(self.min_rate));
-            (self.cooling, self.without_gain) = (self.cooldown, 0);
+            losses.current = Some(rate.min((self.factor * rate).max(self.min_rate)));
+            (losses.cooling, losses.without_gain) = (self.cooldown, 0);
         }
     }
 
     fn rate(&self, _clock: &Clock) -> f64 {
-        self.current
+        self.current()
     }
 }

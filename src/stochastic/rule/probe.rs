@@ -28,16 +28,16 @@ pub enum Probe {
 
 /// A probe, its product and their entrywise product; buffers only.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hutchinson {
+pub struct Hutchinson {
     z: Vec<f64>,
     product: Vec<f64>,
     /// The estimate of the diagonal.
-    pub diagonal: Vec<f64>,
+    pub(super) diagonal: Vec<f64>,
 }
 
 impl Hutchinson {
     /// `diagonal ←` the mean of `z ⊙ ∇²f(x) z` over `samples` probes.
-    pub fn estimate(&mut self, context: &Context<'_>, probe: Probe, samples: usize, seed: u64) -> Result<()> {
+    pub(super) fn estimate(&mut self, context: &Context<'_>, probe: Probe, samples: usize, seed: u64) -> Result<()> {
         let n = context.x.len();
         let mut random = stream(seed, context.clock.step);
         clear(&mut self.diagonal, n);
@@ -65,7 +65,7 @@ impl Hutchinson {
     }
 
     /// `diagonal ← b ĝ ⊙ ĝ` for the mean gradient `ĝ` of `b` rows whose targets are drawn from the model's own distribution.
-    pub fn gauss_newton_bartlett(&mut self, context: &Context<'_>, seed: u64) -> Result<()> {
+    pub(super) fn gauss_newton_bartlett(&mut self, context: &Context<'_>, seed: u64) -> Result<()> {
         clear(&mut self.diagonal, context.x.len());
         let seed = stream(seed, context.clock.step).next_u64();
         let rows = context.oracle.sampled_gradient(context.x, seed, &mut self.diagonal)?;

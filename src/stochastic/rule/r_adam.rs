@@ -1,6 +1,6 @@
 //! RAdam (Liu et al. 2020): Adam that adapts only once the variance of its rates is known, and in proportion.
 
-use super::moments::{EpsilonPlace, Moments, check_decay, check_epsilons, debiased, quotient};
+use super::moments::{EpsilonPlace, Memory, Moments, check_decay, check_epsilons, debiased, quotient};
 use super::{Context, UpdateRule};
 use crate::error::{Error, Result};
 
@@ -37,7 +37,8 @@ pub struct RAdam {
     pub threshold: f64,
     /// What is done until then. Default: momentum.
     pub degenerate: Degenerate,
-    moments: Moments,
+    /// What it remembers.
+    pub memory: Memory<Moments>,
 }
 
 impl Default for RAdam {
@@ -50,7 +51,7 @@ impl Default for RAdam {
             place: EpsilonPlace::Debiased,
             threshold: 5.0,
             degenerate: Degenerate::Momentum,
-            moments: Moments::default(),
+            memory: Memory::default(),
         }
     }
 }
@@ -91,24 +92,24 @@ impl UpdateRule for RAdam {
     }
 
     fn begin(&mut self, n: usize) {
-        self.moments.begin(n);
+        self.memory.0.begin(n);
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, eps, eps_root) = (self.beta1, self.beta2, self.eps, self.eps_root);
-        let corrections = self.moments.advance(beta1, beta2);
-        match self.rectification(self.moments.steps) {
+        let corrections = self.memory.0.advance(beta1, beta2);
+        match self.rectification(self.memory.0.steps) {
             Some(r) => {
                 let (a, b) = debiased(self.place, corrections);
                 let a = a * r;
-                self.moments.each(beta1, beta2, update, |_, m, v| quotient(a * m, b * v, eps, eps_root));
+                self.memory.0.each(beta1, beta2, update, |_, m, v| quotient(a * m, b * v, eps, eps_root));
             }
             None => {
                 let a = match self.degenerate {
                     Degenerate::Momentum => 1.0 / corrections.0,
                     Degenerate::Skip => 0.0,
                 };
-                self.moments.each(beta1, beta2, update, |_, m, _| a * m);
+                self.memory.0.each(beta1, beta2, update, |_, m, _| a * m);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! RMSProp (Hinton 2012, lecture 6e): steps over the root of the exponentially averaged squared gradient.
 
-use super::moments::{Debias, check_decay, check_epsilons, check_not_negative, clear, each2, each3, quotient};
+use super::moments::{Debias, Memory, check_decay, check_epsilons, check_not_negative, clear, each2, each3, quotient};
 use super::{Context, UpdateRule};
 use crate::error::{Error, Result};
 
@@ -12,13 +12,14 @@ pub enum Start {
     /// Zero: early steps are large.
     #[default]
     Zero,
-    /// A number, for the squares (that of the gradients starts from zero).
+    /// A number, for the squares; the average of gradients starts from zero.
     Value(f64),
-    /// The first gradient: `v₁ = g₁²`, and `m₁ = g₁` if centred.
+    /// The first gradient: `v₁ = g₁²`, `m₁ = g₁`.
     FirstGradient,
 }
 
-/// `v ← βv + (1 − β)g²`; the update is `g / (√(v + ε_root) + ε)`. Centred, `v` is reduced by the square of the average gradient.
+/// `v ← βv + (1 − β)g²`; the update is `g / (√(v + ε_root) + ε)`. Centred, `v − m²` takes the place of `v`, with
+/// `m ← βm + (1 − β)g`; it is kept up to date as a variance, `s ← β(s + (1 − β)(g − m)²)`, which does not cancel (West 1979).
 ///
 /// With momentum as a chain: `(RmsProp, LearningRate, Momentum)` in optax, `(RmsProp, Momentum, LearningRate)` in torch.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,14 @@ pub struct RmsProp {
     pub centered: bool,
     /// Divide the averages by the sums of their weights; only with the start at zero. Off by default.
     pub debias: bool,
+    /// What it remembers.
+    pub memory: Memory<Averages>,
+}
+
+/// Averages of squares, or variances and averages of gradients if centred, and the sum of their weights.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Averages {
     squares: Vec<f64>,
     means: Vec<f64>,
     started: bool,
@@ -51,10 +60,7 @@ impl Default for RmsProp {
             start: Start::Zero,
             centered: false,
             debias: false,
-            squares: Vec::new(),
-            means: Vec::new(),
-            started: false,
-            correction: Debias::default(),
+            memory: Memory::default(),
         }
     }
 }
@@ -88,33 +94,38 @@ impl UpdateRule for RmsProp {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.squares, n);
+        let Memory(averages) = &mut self.memory;
+        clear(&mut averages.squares, n);
         if let Start::Value(value) = self.start {
-            self.squares.fill(value);
+            averages.squares.fill(value);
         }
-        clear(&mut self.means, if self.centered { n } else { 0 });
-        (self.started, self.correction) = (false, Debias::default());
+        clear(&mut averages.means, if self.centered { n } else { 0 });
+        (averages.started, averages.correction) = (false, Debias::default());
     }
 
     fn transform(&mut self, _context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (eps, eps_root) = (self.eps, self.eps_root);
-        let correction = self.correction.push(self.decay);
-        let c = if self.debias { 1.0 / correction } else { 1.0 };
-        let taken = self.start == Start::FirstGradient && !self.started;
+        let Memory(Averages { squares, means, started, correction }) = &mut self.memory;
+        let taken = self.start == Start::FirstGradient && !*started;
         let (beta, weight) = if taken { (0.0, 1.0) } else { (self.decay, 1.0 - self.decay) };
-        self.started = true;
+        *started = true;
+        // The weights so far sum to `before` and then to `now`; without debiasing the start makes them one.
+        let (before, now) = match self.debias {
+            true => (correction.value(), correction.push(self.decay)),
+            false => (1.0, 1.0),
+        };
         if self.centered {
-            each3(update, &mut self.squares, &mut self.means, |u, v, m| {
-                *v = beta * *v + weight * (*u * *u);
-                *m = beta * *m + weight * *u;
-                let mean = c * *m;
-                // Rounding may leave a variance below zero; a NaN is in `u` as well.
-                *u = quotient(*u, (c * *v - mean * mean).max(0.0), eps, eps_root);
+            let (gain, spread) = (weight / now, weight * beta * before / now);
+            each3(update, squares, means, |u, s, m| {
+                let change = *u - *m;
+                *m += gain * change;
+                *s = beta * *s + spread * (change * change);
+                *u = quotient(*u, *s / now, eps, eps_root);
             });
         } else {
-            each2(update, &mut self.squares, |u, v| {
+            each2(update, squares, |u, v| {
                 *v = beta * *v + weight * (*u * *u);
-                *u = quotient(*u, c * *v, eps, eps_root);
+                *u = quotient(*u, *v / now, eps, eps_root);
             });
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Sharpness-aware minimization (SAM; Foret, Kleiner, Mobahi & Neyshabur 2021): the gradient at the worst point nearby.
 
-use super::moments::check_not_negative;
+use super::moments::{Memory, check_not_negative};
 use super::{Context, UpdateRule};
 use crate::error::Result;
 use crate::linalg::vector::norm;
@@ -16,8 +16,9 @@ pub struct SharpnessAware {
     pub radius: f64,
     /// `η` of the adaptive form. Default: not adaptive.
     pub adaptive: Option<f64>,
+    /// A buffer.
     #[cfg_attr(feature = "serde", serde(skip))]
-    point: Vec<f64>,
+    pub buffer: Memory<Vec<f64>>,
 }
 
 impl Default for SharpnessAware {
@@ -29,7 +30,7 @@ impl Default for SharpnessAware {
 impl SharpnessAware {
     /// Within this radius.
     pub fn new(radius: f64) -> Self {
-        Self { radius, adaptive: None, point: Vec::new() }
+        Self { radius, adaptive: None, buffer: Memory::default() }
     }
 
     /// ASAM with the paper's `ρ = 0.5`, `η = 0.01`.
@@ -45,16 +46,18 @@ impl UpdateRule for SharpnessAware {
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
-        let scale = |x: f64| self.adaptive.map_or(1.0, |eta| x.abs() + eta);
-        self.point.clear();
-        self.point.extend(update.iter().zip(context.x).map(|(u, x)| scale(*x) * u));
-        let length = norm(&self.point);
+        let adaptive = self.adaptive;
+        let scale = |x: f64| adaptive.map_or(1.0, |eta| x.abs() + eta);
+        let Memory(point) = &mut self.buffer;
+        point.clear();
+        point.extend(update.iter().zip(context.x).map(|(u, x)| scale(*x) * u));
+        let length = norm(point);
         if length == 0.0 {
             return Ok(());
         }
         let step = self.radius / length;
-        self.point.iter_mut().zip(context.x).for_each(|(p, x)| *p = x + step * scale(*x) * *p);
-        context.oracle.gradient(&self.point, update)?;
+        point.iter_mut().zip(context.x).for_each(|(p, x)| *p = x + step * scale(*x) * *p);
+        context.oracle.gradient(point, update)?;
         Ok(())
     }
 }

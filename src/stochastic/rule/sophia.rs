@@ -1,6 +1,6 @@
 //! Sophia (Liu, Li, Hall, Liang & Ma 2024): momentum over an occasional estimate of the Hessian's diagonal, clipped.
 
-use super::moments::{check_decay, check_positive, clear};
+use super::moments::{Memory, check_decay, check_positive, clear};
 use super::probe::{Hutchinson, Probe, check_count};
 use super::{Context, UpdateRule};
 use crate::error::Result;
@@ -37,11 +37,11 @@ pub struct Sophia {
     pub estimator: DiagonalEstimator,
     /// Seed of probes or targets. Default 0.
     pub seed: u64,
-    means: Vec<f64>,
-    curvature: Vec<f64>,
-    steps: u64,
+    /// What it remembers.
+    pub memory: Memory<(Vec<f64>, Vec<f64>, u64)>,
+    /// Buffers.
     #[cfg_attr(feature = "serde", serde(skip))]
-    estimate: Hutchinson,
+    pub buffers: Hutchinson,
 }
 
 impl Default for Sophia {
@@ -61,10 +61,8 @@ impl Sophia {
             every: 10,
             estimator: DiagonalEstimator::GaussNewtonBartlett,
             seed: 0,
-            means: Vec::new(),
-            curvature: Vec::new(),
-            steps: 0,
-            estimate: Hutchinson::default(),
+            memory: Memory::default(),
+            buffers: Hutchinson::default(),
         }
     }
 
@@ -84,23 +82,25 @@ impl UpdateRule for Sophia {
     }
 
     fn begin(&mut self, n: usize) {
-        clear(&mut self.means, n);
-        clear(&mut self.curvature, n);
-        self.steps = 0;
+        let Memory((means, curvature, steps)) = &mut self.memory;
+        clear(means, n);
+        clear(curvature, n);
+        *steps = 0;
     }
 
     fn transform(&mut self, context: &Context<'_>, update: &mut [f64]) -> Result<()> {
         let (beta1, beta2, gamma, eps) = (self.beta1, self.beta2, self.gamma, self.eps);
-        if self.steps % self.every == 0 {
+        let Memory((means, curvature, steps)) = &mut self.memory;
+        if *steps % self.every == 0 {
             match self.estimator {
-                DiagonalEstimator::GaussNewtonBartlett => self.estimate.gauss_newton_bartlett(context, self.seed)?,
-                DiagonalEstimator::Hutchinson(probe) => self.estimate.estimate(context, probe, 1, self.seed)?,
+                DiagonalEstimator::GaussNewtonBartlett => self.buffers.gauss_newton_bartlett(context, self.seed)?,
+                DiagonalEstimator::Hutchinson(probe) => self.buffers.estimate(context, probe, 1, self.seed)?,
             }
-            let estimate = &self.estimate.diagonal;
-            self.curvature.iter_mut().zip(estimate).for_each(|(h, e)| *h = beta2 * *h + (1.0 - beta2) * e);
+            let estimate = &self.buffers.diagonal;
+            curvature.iter_mut().zip(estimate).for_each(|(h, e)| *h = beta2 * *h + (1.0 - beta2) * e);
         }
-        self.steps += 1;
-        for ((u, m), h) in update.iter_mut().zip(&mut self.means).zip(&self.curvature) {
+        *steps += 1;
+        for ((u, m), h) in update.iter_mut().zip(means).zip(curvature.iter()) {
             *m = beta1 * *m + (1.0 - beta1) * *u;
             // Comparisons that let a NaN through.
             let scaled = gamma * h;

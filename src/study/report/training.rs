@@ -3,7 +3,7 @@
 use super::charts::Figure;
 use super::html::{STYLE, escape};
 use super::plot::{Axis, Chart, Line, Mark, Scale, style};
-use super::{io, save, write_numbers};
+use super::{io, save};
 use crate::error::Result;
 use crate::study::training::{EpochPoint, Trained};
 use std::fmt::Write;
@@ -27,19 +27,23 @@ pub fn write_training(
     for figure in &figures {
         save(&charts.join(format!("{}.svg", figure.name)), figure.svg.as_bytes())?;
     }
-    let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
-    let rows = trained
-        .history
-        .iter()
-        .map(|p| vec![p.epoch, p.samples as f64, p.seconds, p.objective, number(p.validation), number(p.learning_rate)]);
-    write_numbers(&directory.join("history.csv"), &COLUMNS, rows)?;
+    save(&directory.join("history.csv"), table(&trained.history).as_bytes())?;
     save(&directory.join("report.json"), format!("{document:#}").as_bytes())?;
     let page = directory.join("index.html");
     save(&page, self::page(title, summary, &figures).as_bytes())?;
     Ok(page)
 }
 
-const COLUMNS: [&str; 6] = ["epoch", "samples", "seconds", "objective", "validation", "learning_rate"];
+/// The course as CSV; what was not measured is left empty.
+fn table(history: &[EpochPoint]) -> String {
+    let mut out = "epoch,samples,seconds,objective,validation,learning_rate\n".to_string();
+    let optional = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
+    for p in history {
+        let (validation, rate) = (optional(p.validation), optional(p.learning_rate));
+        let _ = writeln!(out, "{},{},{},{},{validation},{rate}", p.epoch, p.samples, p.seconds, p.objective);
+    }
+    out
+}
 
 fn figures(history: &[EpochPoint]) -> Result<Vec<Figure>> {
     let mut figures = vec![

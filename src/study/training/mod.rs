@@ -11,8 +11,6 @@ mod race;
 mod rules;
 mod stochastic;
 mod task;
-#[cfg(test)]
-mod tests;
 
 use super::run::Ending;
 use crate::counts::Tally;
