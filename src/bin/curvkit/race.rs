@@ -139,10 +139,11 @@ fn text(race: &Race, raced: &Raced, title: &str) -> String {
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     let rates: Vec<String> = race.factors.iter().map(|factor| format!("{factor:.3}")).collect();
     format!(
-        "{title}\nlowest objective {:.12}; budget {} gradient equivalents a run\n\n{}\n\n\
-         excess: (f − f*) / max(1, |f*|) at the end of the budget, median and middle 80 % over the seeds; to …: gradient\n\
-         equivalents until then, medians; time: median of the runs; test: median accuracy (or error), scored once a run.\n\
-         Every stochastic method without a given rate was tuned by {} runs with another seed, at {} times its default.",
+        "{title}\nf* = {:.12}; budget {} gradient equivalents a run\n\n{}\n\n\
+         excess: (f − f*) / max(1, |f*|) at the end of the budget, median and middle 80 % over the seeds, f* by a trust-region\n\
+         method from the best answer; to …: gradient equivalents until then, medians; time: median of the runs; test: median\n\
+         accuracy (or error), scored once a run. Stochastic methods without a given rate were tuned, with another seed, by\n\
+         {} runs each at {} times their default.",
         raced.lowest,
         raced.budget,
         table.trim_fmt(),

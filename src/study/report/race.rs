@@ -19,13 +19,7 @@ const FLOOR: f64 = 1e-14;
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) with the path that could not be written.
-pub fn write_race(
-    raced: &Raced,
-    title: &str,
-    summary: &str,
-    document: &serde_json::Value,
-    directory: &Path,
-) -> Result<PathBuf> {
+pub fn write_race(raced: &Raced, title: &str, summary: &str, document: &serde_json::Value, directory: &Path) -> Result<PathBuf> {
     let charts = directory.join("charts");
     std::fs::create_dir_all(&charts).map_err(|e| io(&charts, e))?;
     let curves = curves(raced);
@@ -53,7 +47,10 @@ fn chart(raced: &Raced, curves: &[Curve]) -> Result<Figure> {
         let values = |of: fn(&Band) -> f64| curve.iter().map(|(work, band)| (*work, of(band).max(FLOOR))).collect::<Vec<_>>();
         lines.push(Line { name: lane.optimizer.clone(), style: solid, points: values(|b| b.median), mark: Mark::None });
         if lane.runs.len() > 1 {
-            let thin = Style { dash: "1 4", ..solid };
+            // Half way to white: dashes are told apart by colours.
+            let (r, g, b) = solid.colour;
+            let pale = |c: u8| 128 + c / 2;
+            let thin = Style { colour: (pale(r), pale(g), pale(b)), dash: "1 4" };
             for points in [values(|b| b.low), values(|b| b.high)] {
                 lines.push(Line { name: String::new(), style: thin, points, mark: Mark::None });
             }
@@ -62,7 +59,10 @@ fn chart(raced: &Raced, curves: &[Curve]) -> Result<Figure> {
     let finite = |lines: &[Line]| lines.iter().flat_map(|l| &l.points).map(|p| p.1).filter(|v| v.is_finite()).collect::<Vec<_>>();
     let x = Axis::around("gradient equivalents", Scale::Linear, [0.0, raced.budget], (0.0, 1e300));
     let y = Axis::around("(f − f*) / max(1, |f*|)", Scale::Log, finite(&lines), (FLOOR, 1e300)).roomy();
-    Figure::new("excess".into(), &Chart { title: "Excess over the lowest objective: median, and the middle 80 %".into(), x, y, lines })
+    Figure::new(
+        "excess".into(),
+        &Chart { title: "Excess over the lowest objective: median, and the middle 80 %".into(), x, y, lines },
+    )
 }
 
 fn bands(raced: &Raced, curves: &[Curve], path: &Path) -> Result<()> {
