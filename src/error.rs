@@ -69,6 +69,18 @@ pub enum Error {
         /// What is there.
         found: Box<str>,
     },
+    /// A binary data file that does not say what it should.
+    #[error("{file}: byte {offset}: expected {expected}, found {found}")]
+    Bytes {
+        /// The file, or the name of the bytes.
+        file: Box<str>,
+        /// Zero-based position of the offence, after unpacking.
+        offset: usize,
+        /// What should be there.
+        expected: Box<str>,
+        /// What is there.
+        found: Box<str>,
+    },
     /// A row of observations that the model does not admit.
     #[error("{what} must be {requirement}, found {value} in row {}", row + 1)]
     Observation {

@@ -58,6 +58,11 @@ pub trait FiniteSum: Objective {
         None
     }
 
+    /// The terms as functions of a few linear outputs each, where they are that.
+    fn linear_terms(&self) -> Option<&dyn LinearTerms> {
+        None
+    }
+
     /// The parameters' parts, for rules that work layer by layer; by default none, which is one part.
     fn layout(&self) -> &[Block] {
         &[]
@@ -68,4 +73,36 @@ pub trait FiniteSum: Objective {
         let _ = x;
         None
     }
+}
+
+/// Terms that look at the point through a few outputs that are linear in it, up to a part that all share:
+/// `fᵢ(x) = φᵢ(Aᵢ x) + ρ(x)`. A gradient `Aᵢᵀ∇φᵢ + ∇ρ` is then remembered by the slopes `∇φᵢ`, as many as there are outputs.
+///
+/// Indices and lengths are the caller's to check.
+pub trait LinearTerms {
+    /// Rows of each `Aᵢ`.
+    fn n_outputs(&self) -> usize;
+    /// `outputs ← Aᵢ x`.
+    fn outputs(&self, x: &[f64], i: usize, outputs: &mut [f64]);
+    /// `φᵢ` of the outputs.
+    fn value(&self, i: usize, outputs: &[f64]) -> f64;
+    /// Outputs become `∇φᵢ` at them.
+    fn slopes(&self, i: usize, outputs: &mut [f64]);
+    /// `gradient ← gradient + Aᵢᵀ slopes`.
+    fn add_adjoint(&self, i: usize, slopes: &[f64], gradient: &mut [f64]);
+    /// `gradient ← gradient + ∇ρ(x)`; the value `ρ(x)`.
+    fn add_shared(&self, x: &[f64], gradient: &mut [f64]) -> f64;
+    /// A bound on the second derivative of `ρ`.
+    fn shared_curvature(&self) -> f64;
+    /// A bound on `‖Aᵢ‖²`.
+    fn squared_norm(&self, i: usize) -> f64;
+}
+
+/// A finite sum whose terms have Hessian matrices of a size that can be formed.
+pub trait PartialHessian: FiniteSum {
+    /// `out ←` the mean of `∇²fᵢ(x)` over `rows`, dense, both triangles.
+    ///
+    /// # Errors
+    /// As [`partial`](FiniteSum::partial).
+    fn partial_hessian(&self, x: &[f64], rows: &[usize], out: &mut [f64]) -> Result<()>;
 }

@@ -14,6 +14,7 @@ mod function;
 pub mod glm;
 mod kept;
 mod least_squares;
+mod linear;
 mod residual_elements;
 mod residuals;
 mod robust;
@@ -37,10 +38,11 @@ pub use elements::{AutoElement, DualElement};
 pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;
-pub use finite_sum::FiniteSum;
+pub use finite_sum::{FiniteSum, LinearTerms, PartialHessian};
 pub use function::{Erased, Function, HessianMatrix};
 pub use glm::{Family, Glm, Link};
 pub use least_squares::LeastSquares;
+pub use linear::{Features, LinearLoss, LinearOptions, LinearSum, Row};
 #[cfg(feature = "autodiff")]
 pub use residual_elements::{AutoResidualElement, DualResidualElement};
 pub use residual_elements::{ResidualElement, ResidualElements, ResidualElementsBuilder};

@@ -14,6 +14,7 @@ pub mod average;
 mod clock;
 pub mod estimator;
 pub mod methods;
+mod range_test;
 pub mod rule;
 pub mod schedule;
 mod solver;
@@ -21,5 +22,6 @@ mod stopping;
 
 pub use crate::problem::state::State;
 pub use clock::Clock;
+pub use range_test::{RangeTest, RateCurve, Tried};
 pub use solver::Stochastic;
 pub use stopping::{Cadence, Protocol};

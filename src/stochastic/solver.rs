@@ -26,6 +26,7 @@ use crate::linalg::vector::{all_finite, norm};
 use crate::problem::state::{ArgminResult, State, borrow, drain, terminate, wants_counts, wants_first_counts};
 use crate::problem::{At, FiniteSum};
 use argmin::core::{KV, Problem, Solver};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 /// An argmin solver made of an estimator of gradients, a preconditioner and a rule.
@@ -233,6 +234,11 @@ impl<E, C, R> Stochastic<E, C, R> {
         let Scratch { gradient, update, .. } = &mut self.scratch;
         gradient.resize(n, 0.0);
         update.resize(n, 0.0);
+        if let Some(start) = self.estimator.restart(At { problem, x: &*x, rows: None, counts: &run.counts }) {
+            // Copied first: the estimator is told the point that it replaces.
+            update.copy_from_slice(start);
+            x.as_mut_slice().copy_from_slice(update);
+        }
         let point = match ahead {
             None => &*x,
             Some(point) => {
@@ -366,6 +372,8 @@ impl<E, C, R> Stochastic<E, C, R> {
             "epoch" => run.clock.epoch;
             "step" => run.clock.step;
             "samples" => run.samples;
+            "sample_gradients" => run.counts.sample_gradient.load(Relaxed);
+            "hessian_products" => run.counts.hessian_product.load(Relaxed);
             "cost" => run.cost;
             "learning_rate" => self.rule.rate(&run.clock);
             "update_norm" => run.update_norm;

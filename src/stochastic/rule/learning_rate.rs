@@ -11,6 +11,13 @@ use crate::stochastic::schedule::Schedule;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LearningRate(pub Schedule);
 
+impl LearningRate {
+    /// With this rate.
+    pub fn new(rate: impl Into<Schedule>) -> Self {
+        Self(rate.into())
+    }
+}
+
 impl UpdateRule for LearningRate {
     fn validate(&self) -> Result<()> {
         self.0.validate("learning_rate")

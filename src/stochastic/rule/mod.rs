@@ -4,13 +4,76 @@
 //! So where a learning rate stands says what it multiplies: `(Momentum, LearningRate)` scales the velocity, `(LearningRate,
 //! Momentum)` accumulates scaled gradients.
 
+//!
+//! | rule | method |
+//! |---|---|
+//! | [`LearningRate`], [`OnPlateau`] | factors |
+//! | [`Momentum`], [`Nesterov`], [`LookAheadMomentum`] | velocities |
+//! | [`Adagrad`], [`RmsProp`], [`Adadelta`], [`Adam`], [`AdaMax`], [`AmsGrad`], [`AdaBound`], [`RAdam`], [`NAdam`] | a rate for each variable |
+//! | [`NovoGrad`], [`Lars`], [`TrustRatio`] | a rate for each part of the layout |
+//! | [`Lion`] | signs |
+//! | [`Sophia`], [`AdaHessian`] | the Hessian's diagonal |
+//! | [`SharpnessAware`], [`Lookahead`] | other points |
+//! | [`ClipValue`], [`ClipNorm`], [`GradientNoise`], [`WeightDecay`] | corrections |
+//!
+//! Adaptive rules have `eps`, added to the root in the denominator, and `eps_root`, added under it. Where sources differ,
+//! `default()` is the form of the notes on first-order methods, and `paper()`, `like_torch()`, `like_optax()` are theirs.
+
+mod ada_bound;
+mod ada_hessian;
+mod ada_max;
+mod adadelta;
+mod adagrad;
+mod adam;
+mod ams_grad;
+mod clip;
 mod learning_rate;
+mod lion;
+mod lookahead;
+mod moments;
+mod momentum;
+mod n_adam;
+mod nesterov;
+mod noise;
+mod novo_grad;
+mod on_plateau;
+mod probe;
+mod r_adam;
+mod rms_prop;
+mod sharpness_aware;
+mod sophia;
+mod trust_ratio;
+mod weight_decay;
 
 use super::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Block;
 
+pub use ada_bound::AdaBound;
+pub use ada_hessian::AdaHessian;
+pub use ada_max::AdaMax;
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use ams_grad::{AmsGrad, Maximum};
+pub use clip::{ClipNorm, ClipValue};
 pub use learning_rate::LearningRate;
+pub use lion::Lion;
+pub use lookahead::Lookahead;
+pub use moments::{EpsilonPlace, Memory};
+pub use momentum::{Dampening, Momentum};
+pub use n_adam::NAdam;
+pub use nesterov::{LookAheadMomentum, Nesterov};
+pub use noise::GradientNoise;
+pub use novo_grad::NovoGrad;
+pub use on_plateau::OnPlateau;
+pub use probe::Probe;
+pub use r_adam::{Degenerate, RAdam};
+pub use rms_prop::{RmsProp, Start};
+pub use sharpness_aware::SharpnessAware;
+pub use sophia::{DiagonalEstimator, Sophia};
+pub use trust_ratio::{Lars, TrustRatio};
+pub use weight_decay::WeightDecay;
 
 /// Evaluations at any point, on the rows of the present step; counted.
 pub trait Oracle {
@@ -27,8 +90,17 @@ pub trait Oracle {
     /// `out ←` its Hessian times `v`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) for a problem without second derivatives.
+    /// [`Error::Unsupported`] for a problem without second derivatives.
     fn hessian_product(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<()>;
+    /// `out ←` the mean gradient of the rows with targets drawn from the model's own distribution at `x`, by this seed.
+    /// Returns the number of rows.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a problem without such a distribution.
+    fn sampled_gradient(&self, x: &[f64], seed: u64, out: &mut [f64]) -> Result<usize> {
+        let _ = (x, seed, out);
+        Err(Error::Unsupported { what: "a gradient with drawn targets", requirement: "a model with a distribution of outputs" })
+    }
 }
 
 /// What a rule may look at.
@@ -54,7 +126,7 @@ pub trait UpdateRule {
     /// Checks the options; called once before a run.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) naming the option.
+    /// [`Error::Config`] naming the option.
     fn validate(&self) -> Result<()> {
         Ok(())
     }
