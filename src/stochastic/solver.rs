@@ -219,6 +219,11 @@ impl<O: FiniteSum> Oracle for OnRows<'_, O> {
         counts::add(&self.counts.hessian_product, 1);
         self.problem.partial_product(x, self.rows, v, out)
     }
+    fn sampled_gradient(&self, x: &[f64], seed: u64, out: &mut [f64]) -> Result<usize> {
+        counts::add(&self.counts.sample_gradient, self.rows.len() as u64);
+        self.problem.sampled_partial(x, self.rows, seed, out)?;
+        Ok(self.rows.len())
+    }
 }
 
 impl<E, C, R> Stochastic<E, C, R> {

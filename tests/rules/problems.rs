@@ -122,8 +122,11 @@ impl Oracle for At<'_> {
         Ok(0.0)
     }
     fn hessian_product(&self, _x: &[f64], v: &[f64], out: &mut [f64]) -> Result<()> {
-        let Kind::Tape { diagonals, .. } = &self.0.kind else { panic!("diagonals are on the tape") };
-        out.iter_mut().zip(v).zip(&diagonals[self.1]).for_each(|((o, v), d)| *o = v * d);
+        match &self.0.kind {
+            Kind::Tape { diagonals, .. } => out.iter_mut().zip(v).zip(&diagonals[self.1]).for_each(|((o, v), d)| *o = v * d),
+            Kind::Quadratic(_) => self.0.gradient(self.1, v, out),
+            Kind::Logistic { .. } => panic!("no second derivatives"),
+        }
         Ok(())
     }
     fn sampled_gradient(&self, _x: &[f64], _seed: u64, out: &mut [f64]) -> Result<usize> {
