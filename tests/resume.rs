@@ -8,12 +8,13 @@ use curvkit::curvature::Identity;
 use curvkit::problem::{At, Features, LinearLoss, LinearOptions, LinearSum};
 use curvkit::stochastic::average::Averaging;
 use curvkit::stochastic::estimator::{
-    Estimate, FullBatch, GradientEstimator, LipschitzSearch, MiniBatch, Sampling, Selection, Snapshot, Svrg, TableStart, Tabulated,
+    Estimate, FullBatch, GradientEstimator, LipschitzSearch, MiniBatch, Sampling, Selection, Snapshot, Svrg, TableStart,
+    Tabulated,
 };
 use curvkit::stochastic::rule::{
-    AdaBound, AdaHessian, AdaMax, Adadelta, Adagrad, Adam, AmsGrad, ClipNorm, ClipValue, Context, GradientNoise, Lars, LearningRate,
-    Lion, LookAheadMomentum, Lookahead, Momentum, NAdam, Nesterov, NovoGrad, OnPlateau, RAdam, RmsProp, SharpnessAware, Sophia,
-    TrustRatio, UpdateRule, WeightDecay,
+    AdaBound, AdaHessian, AdaMax, Adadelta, Adagrad, Adam, AmsGrad, ClipNorm, ClipValue, Context, GradientNoise, Lars,
+    LearningRate, Lion, LookAheadMomentum, Lookahead, Momentum, NAdam, Nesterov, NovoGrad, OnPlateau, RAdam, RmsProp,
+    SharpnessAware, Sophia, TrustRatio, UpdateRule, WeightDecay,
 };
 use curvkit::stochastic::{Cadence, Clock, State, Stochastic};
 use rand::{Rng, SeedableRng};
@@ -184,12 +185,7 @@ fn solver(estimator: &AnyEstimator, rule: &AnyRule, iteration: Cadence) -> Any {
     solver
 }
 
-fn run(
-    problem: &LinearSum,
-    solver: Any,
-    limit: u64,
-    file: Option<FileCheckpoint>,
-) -> Vec<u64> {
+fn run(problem: &LinearSum, solver: Any, limit: u64, file: Option<FileCheckpoint>) -> Vec<u64> {
     let start = vec![0.1; problem.n_params()];
     let executor = Executor::new(problem.clone(), solver).configure(|s: State<Vec<f64>>| s.param(start).max_iters(limit));
     let result = match file {
