@@ -6,7 +6,7 @@ mod problems;
 
 use curvkit::stochastic::rule::*;
 use curvkit::stochastic::schedule::Schedule;
-use problems::{At, Problem, Rule, context, difference, iterates};
+use problems::{At, Problem, Rule, context, difference, iterates, worst};
 
 fn rate(value: f64) -> LearningRate {
     LearningRate::new(value)
@@ -16,9 +16,9 @@ fn rate(value: f64) -> LearningRate {
 fn compare(a: impl Fn() -> Box<dyn Rule>, b: impl Fn() -> Box<dyn Rule>) -> f64 {
     let each = |p: &Problem| {
         let (a, b) = (iterates(p, a(), 60, &[]), iterates(p, b(), 60, &[]));
-        a.iter().zip(&b).map(|(a, b)| difference(a, b)).fold(0.0, f64::max)
+        worst(a.iter().zip(&b).map(|(a, b)| difference(a, b)))
     };
-    Problem::all().iter().map(each).fold(0.0, f64::max)
+    worst(Problem::all().iter().map(each))
 }
 
 #[test]

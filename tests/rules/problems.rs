@@ -171,3 +171,8 @@ pub fn difference(a: &[f64], b: &[f64]) -> f64 {
     let finite = a.iter().all(|v| v.is_finite());
     if finite { a.iter().zip(b).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / top } else { f64::NAN }
 }
+
+/// The largest of errors; NaN if there is one.
+pub fn worst(errors: impl Iterator<Item = f64>) -> f64 {
+    errors.fold(0.0, |m, e| if m.is_nan() || e <= m { m } else { e })
+}
