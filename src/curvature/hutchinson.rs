@@ -36,15 +36,23 @@ impl HutchinsonDiagonal {
     pub fn new(probes: usize, seed: u64) -> Self {
         Self { probes, seed, absolute: true, points: 0 }
     }
-}
 
-impl<O: HessianProduct> Curvature<O> for HutchinsonDiagonal {
-    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
+    /// With signs, from the next probes.
+    pub(super) fn estimate<O: HessianProduct>(&mut self, at: At<'_, O>) -> Result<Vec<f64>> {
         // A step by an odd constant, so that neighbouring seeds have no points in common for long.
         let seed = self.seed.wrapping_add(self.points.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let found = hutchinson_diagonal(&*products(at), self.probes, seed)?;
         self.points += 1;
-        let entries = if self.absolute { found.values.iter().map(|d| d.abs()).collect() } else { found.values };
+        Ok(found.values)
+    }
+}
+
+impl<O: HessianProduct> Curvature<O> for HutchinsonDiagonal {
+    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
+        let mut entries = self.estimate(at)?;
+        if self.absolute {
+            entries.iter_mut().for_each(|d| *d = d.abs());
+        }
         Ok(Box::new(Diagonal(entries)))
     }
     fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
