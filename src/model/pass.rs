@@ -4,7 +4,7 @@ use super::network::{Architecture, Checkpoints, Stage};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view};
 use crate::linalg::vector::axpy;
 use faer::MatRef;
 use rand::{Rng, SeedableRng};
@@ -261,7 +261,7 @@ impl Window<'_> {
     pub fn write_gradient(&self, l: usize, signal: &[f64], out: &mut [f64]) {
         let stage = &self.pass.net.stages[l];
         let (weights, bias) = stage.split_mut(out);
-        multiply(view(signal, stage.outputs), self.seen(l).transpose(), weights);
+        multiply_transposed(view(signal, stage.outputs), self.seen(l), weights);
         bias.fill(0.0);
         add_row_sums(signal, bias);
     }

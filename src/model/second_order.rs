@@ -5,7 +5,9 @@ use super::Turn;
 use super::pass::{Pass, Waiting, Window, add_to_columns};
 use super::signals::Signals;
 use crate::error::Result;
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use crate::linalg::matrix::{
+    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view,
+};
 use crate::linalg::vector::axpy;
 use std::ops::Range;
 
@@ -91,9 +93,9 @@ pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &m
                 stage.activation.add_bend(&basis[part.clone()], &dz[part.clone()], &bent[part], block);
             });
             let (weights, bias) = stage.split_mut(out);
-            multiply(view(&adjoint, stage.outputs), window.seen(l).transpose(), weights);
+            multiply_transposed(view(&adjoint, stage.outputs), window.seen(l), weights);
             if let Some(seen) = &change.seen[l - range.start] {
-                add_multiply(view(&signal, stage.outputs), view(seen, stage.inputs).transpose(), weights);
+                add_multiply_transposed(view(&signal, stage.outputs), view(seen, stage.inputs), weights);
             }
             bias.fill(0.0);
             add_row_sums(&adjoint, bias);

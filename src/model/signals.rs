@@ -7,7 +7,7 @@ use super::network::{Checkpoints, Stage};
 use super::pass::{Descent, Pass, Window};
 use super::{Backward, Layer, Turn, second_order};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_column_dots, add_multiply, add_row_sums, multiply, view};
+use crate::linalg::matrix::{add_column_dots, add_multiply_transposed, add_row_sums, multiply, view};
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
@@ -155,7 +155,7 @@ impl Backward for Signals {
             let mut inputs = Vec::with_capacity(seen.nrows() * seen.ncols());
             seen.col_iter().for_each(|column| inputs.extend(column.iter().map(|a| a * a)));
             let (weights, bias) = stage.split_mut(out);
-            add_multiply(view(&squared, stage.outputs), view(&inputs, stage.inputs).transpose(), weights);
+            add_multiply_transposed(view(&squared, stage.outputs), view(&inputs, stage.inputs), weights);
             add_row_sums(&squared, bias);
         });
         Ok(())
