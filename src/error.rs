@@ -69,6 +69,18 @@ pub enum Error {
         /// What is there.
         found: Box<str>,
     },
+    /// A binary data file that does not say what it should.
+    #[error("{file}: byte {offset}: expected {expected}, found {found}")]
+    Bytes {
+        /// The file, or the name of the bytes.
+        file: Box<str>,
+        /// Zero-based position of the offence, after unpacking.
+        offset: usize,
+        /// What should be there.
+        expected: Box<str>,
+        /// What is there.
+        found: Box<str>,
+    },
     /// A row of observations that the model does not admit.
     #[error("{what} must be {requirement}, found {value} in row {}", row + 1)]
     Observation {
@@ -226,6 +238,36 @@ pub enum Stop {
         /// Seconds allowed.
         bound: f64,
     },
+    /// The cost fell to a given value.
+    Target {
+        /// The cost.
+        cost: f64,
+        /// The value asked for.
+        bound: f64,
+    },
+    /// As many passes through the data as were allowed.
+    Epochs {
+        /// Passes done.
+        count: f64,
+        /// Passes allowed.
+        bound: f64,
+    },
+    /// Early stopping: no better validation loss for too long.
+    Patience {
+        /// The lowest loss, whose point is the answer.
+        lowest: f64,
+        /// Evaluations since then.
+        count: u64,
+        /// Evaluations allowed.
+        bound: u64,
+    },
+    /// The iterates ran away; the last finite point is kept.
+    Diverged {
+        /// The cost, or NaN where a step was not finite.
+        value: f64,
+        /// What it may be.
+        bound: f64,
+    },
     /// A user function failed or a curvature could not be formed; the best point is kept.
     Failed {
         /// The error's text.
@@ -236,7 +278,7 @@ pub enum Stop {
 impl Stop {
     /// True for the tests that mean success.
     pub fn converged(&self) -> bool {
-        matches!(self, Stop::Gradient { .. } | Stop::Step { .. } | Stop::Cost { .. })
+        matches!(self, Stop::Gradient { .. } | Stop::Step { .. } | Stop::Cost { .. } | Stop::Target { .. })
     }
 
     /// One word that names the test, as used in JSON and tables.
@@ -249,6 +291,10 @@ impl Stop {
             Stop::Unbounded { .. } => "unbounded",
             Stop::Iterations { .. } => "iterations",
             Stop::Deadline { .. } => "deadline",
+            Stop::Target { .. } => "target",
+            Stop::Epochs { .. } => "epochs",
+            Stop::Patience { .. } => "patience",
+            Stop::Diverged { .. } => "diverged",
             Stop::Failed { .. } => "failed",
         }
     }
@@ -261,6 +307,10 @@ impl Stop {
             Stop::NoProgress { gradient_norm, bound, .. } => Some((gradient_norm, bound)),
             Stop::Iterations { count, bound } => Some((count as f64, bound as f64)),
             Stop::Deadline { seconds, bound } => Some((seconds, bound)),
+            Stop::Target { cost, bound } => Some((cost, bound)),
+            Stop::Epochs { count, bound } => Some((count, bound)),
+            Stop::Patience { count, bound, .. } => Some((count as f64, bound as f64)),
+            Stop::Diverged { value, bound } => Some((value, bound)),
             Stop::Unbounded { .. } | Stop::Failed { .. } => None,
         }
     }
@@ -278,6 +328,14 @@ impl std::fmt::Display for Stop {
             Stop::Unbounded { cost } => write!(f, "the cost appears unbounded below: {cost:.3e}"),
             Stop::Iterations { count, bound } => write!(f, "iteration limit: {count} of {bound}"),
             Stop::Deadline { seconds, bound } => write!(f, "time limit: {seconds:.3} s > {bound:.3} s"),
+            Stop::Target { cost, bound } => write!(f, "target reached: {cost:.6e} <= {bound:.6e}"),
+            Stop::Epochs { count, bound } => write!(f, "epochs: {count:.2} of {bound:.2}"),
+            Stop::Patience { lowest, count, bound } => {
+                write!(f, "no loss below {lowest:.6e} in {count} evaluations, {bound} allowed")
+            }
+            Stop::Diverged { value, bound } => {
+                write!(f, "diverged (a smaller learning rate may help): cost {value:.3e}, bound {bound:.3e}")
+            }
             Stop::Failed { message } => write!(f, "failed: {message}"),
         }
     }

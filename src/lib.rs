@@ -14,6 +14,7 @@ pub mod model;
 pub mod problem;
 pub mod second_order;
 pub mod spectrum;
+pub mod stochastic;
 #[cfg(feature = "study")]
 pub mod study;
 pub mod testbed;

@@ -109,6 +109,7 @@ fn argmin_is_named_only_where_problems_and_solvers_meet_it() {
         "second_order/minimizer",
         "second_order/nonlinear_cg",
         "second_order/state.rs",
+        "stochastic/range_test.rs",
         "stochastic/solver",
         "testbed/",
         "fit/mod.rs",

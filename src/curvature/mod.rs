@@ -17,6 +17,7 @@ mod preconditioned;
 mod residual_term;
 mod running;
 mod sr1;
+mod subsampled;
 mod tridiagonal_kfac;
 
 use crate::error::Result;
@@ -39,6 +40,7 @@ pub use preconditioned::Preconditioned;
 pub use residual_term::ResidualTerm;
 pub use running::{Averaged, Averaging, Invertible, Running};
 pub use sr1::Sr1;
+pub use subsampled::Subsampled;
 pub use tridiagonal_kfac::{Tridiagonal, TridiagonalFactors, TridiagonalKfac};
 
 /// A rule that gives the matrix `B` of the quadratic model at a point.

@@ -47,20 +47,25 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// The text of a file, with the name it has in errors.
+/// The text of a file, unpacked if it is packed, with the name it has in errors.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Data`] at the first line that is not UTF-8.
+/// As [`bytes::read`](super::bytes::read); [`Error::Data`] at the first line that is not UTF-8.
 pub(super) fn read(path: &Path) -> Result<(String, String)> {
-    let file = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: file.clone(), source })?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((file, text)),
-        Err(error) => {
-            let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
-            let line = 1 + bytes.iter().take(at).filter(|b| **b == b'\n').count();
-            let byte = bytes.get(at).copied().unwrap_or_default();
-            Err(Place { file: &file, line, column: None }.error("UTF-8 text", format!("byte 0x{byte:02x}")))
-        }
-    }
+    let (file, bytes) = super::bytes::read(path)?;
+    let text = decode(&file, bytes)?;
+    Ok((file, text))
+}
+
+/// The text that the bytes spell.
+///
+/// # Errors
+/// [`Error::Data`] at the first line that is not UTF-8.
+pub(super) fn decode(file: &str, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let line = 1 + bytes.iter().take(at).filter(|b| **b == b'\n').count();
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        Place { file, line, column: None }.error("UTF-8 text", format!("byte 0x{byte:02x}"))
+    })
 }

@@ -9,14 +9,17 @@ pub mod check;
 mod elements;
 #[cfg(feature = "expression")]
 mod expression;
+mod finite_sum;
 mod function;
 pub mod glm;
 mod kept;
 mod least_squares;
+mod linear;
 mod residual_elements;
 mod residuals;
 mod robust;
 mod separable;
+pub(crate) mod state;
 mod supervised;
 mod ties;
 
@@ -35,9 +38,11 @@ pub use elements::{AutoElement, DualElement};
 pub use elements::{Element, Elements, ElementsBuilder};
 #[cfg(feature = "expression")]
 pub use expression::Expression;
+pub use finite_sum::{FiniteSum, LinearTerms, PartialHessian};
 pub use function::{Erased, Function, HessianMatrix};
 pub use glm::{Family, Glm, Link};
 pub use least_squares::LeastSquares;
+pub use linear::{Features, LinearLoss, LinearOptions, LinearSum, Row};
 #[cfg(feature = "autodiff")]
 pub use residual_elements::{AutoResidualElement, DualResidualElement};
 pub use residual_elements::{ResidualElement, ResidualElements, ResidualElementsBuilder};

@@ -4,14 +4,16 @@
 //! pass of the loss once it was asked for. An evaluation may see only `m` of the samples; its `R` is then `1/m`, or `n/m` for
 //! the sum, so that over random rows it is an unbiased estimate of `L` either way.
 
-use super::HessianProduct;
 use super::kept::same_bits;
+use super::{FiniteSum, HessianProduct};
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
 use crate::linalg::vector::{axpy, dot, scale};
 use crate::loss::{Loss, Outcome};
 use crate::model::{Backward, Batch, Block, Forward, Model};
 use argmin::core::{CostFunction, Error as ArgminError, Gradient};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -381,5 +383,34 @@ impl<P: Vector> HessianProduct for Supervised<P> {
     }
     fn hessian_product_on(&self, x: &P, rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
         self.regularized_product(x.as_slice(), Some(rows), v, out)
+    }
+}
+
+impl<P: Vector> FiniteSum for Supervised<P> {
+    fn n_terms(&self) -> usize {
+        self.n_terms()
+    }
+    fn partial(&self, x: &[f64], rows: &[usize], gradient: &mut [f64]) -> Result<f64> {
+        self.partial(x, rows, gradient)
+    }
+    fn partial_cost(&self, x: &[f64], rows: &[usize]) -> Result<f64> {
+        Ok(self.evaluate_rows(x, Some(rows))?.cost())
+    }
+    fn weighted_partial(&self, x: &[f64], rows: &[usize], weights: &[f64], gradient: &mut [f64]) -> Result<f64> {
+        self.weighted_partial(x, rows, weights, gradient)
+    }
+    fn partial_product(&self, x: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
+        self.partial_product(x, rows, v, out)
+    }
+    fn sampled_partial(&self, x: &[f64], rows: &[usize], seed: u64, out: &mut [f64]) -> Result<()> {
+        let at = self.evaluate_rows(x, Some(rows))?;
+        let mut slopes = vec![0.0; at.outcome().outputs.len()];
+        at.loss().likelihood()?.sample_gradient(&at.outcome(), &mut ChaCha8Rng::seed_from_u64(seed), &mut slopes);
+        at.forward().clone().backward(&slopes)?.gradient(out)?;
+        scale((at.weight() / at.n() as f64).sqrt(), out);
+        Ok(())
+    }
+    fn layout(&self) -> &[Block] {
+        self.layout()
     }
 }

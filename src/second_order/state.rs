@@ -1,22 +1,15 @@
-//! argmin's state and counters, as all solvers of this module keep them.
+//! The points of a run in argmin's state.
 
 use super::evaluation::{Point, ROUNDING};
 use super::stopping::Stopping;
-use crate::counts::{Counts, Tally};
+use crate::counts::Counts;
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::problem::{At, Objective};
-use argmin::core::{Error as ArgminError, IterState, KV, Problem, TerminationReason, TerminationStatus};
 use std::time::Instant;
 
-/// argmin's state as this crate's solvers use it: parameter, gradient and cost.
-pub type State<P> = IterState<P, P, (), (), (), f64>;
-
-pub(super) type ArgminResult<P> = std::result::Result<(State<P>, Option<KV>), ArgminError>;
-
-pub(super) fn borrow<O>(problem: &Problem<O>) -> Result<&O> {
-    problem.problem.as_ref().ok_or(Error::Unsupported { what: "a run", requirement: "a problem" })
-}
+pub use crate::problem::state::State;
+pub(super) use crate::problem::state::{ArgminResult, borrow, drain, terminate, wants_counts, wants_first_counts};
 
 /// Takes the starting point out of argmin's state and evaluates it.
 pub(super) fn first_point<O: Objective>(problem: &O, state: &mut State<O::Point>, counts: &Counts) -> Result<Point<O::Point>> {
@@ -46,45 +39,6 @@ pub(super) fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Opt
     }
     (state.prev_param, state.prev_grad, state.prev_cost) = (Some(here.x), Some(here.gradient), here.cost);
     (state.param, state.grad, state.cost) = (Some(there.x), Some(there.gradient), there.cost);
-}
-
-/// The point that meets the gradient test is the answer, although steps accepted in the rounding of `f` may have let an
-/// earlier point have a cost lower by this relative amount: argmin would hand out that one.
-const ANSWER: f64 = 1e-8;
-
-/// Ends the run: records the reason in argmin's state.
-pub(super) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
-    if matches!(stop, Stop::Gradient { .. }) && state.cost - state.best_cost <= ANSWER * state.cost.abs() {
-        state.best_cost = f64::INFINITY;
-    }
-    let reason = match stop.converged() {
-        true => TerminationReason::SolverConverged,
-        false => TerminationReason::SolverExit(stop.to_string()),
-    };
-    state.termination_status = TerminationStatus::Terminated(reason);
-}
-
-/// Writes a run's totals into argmin's counters; only evaluations of the problem, under argmin's names.
-pub(super) fn drain<O>(total: &Tally, problem: &mut Problem<O>) {
-    if problem.counts.is_empty() {
-        problem.counts.reserve(7);
-    }
-    for (name, count) in total.entries().filter(|(_, count)| *count > 0) {
-        problem.counts.insert(name, count);
-    }
-}
-
-/// True if the totals must be current in argmin's counters after `init`, where the run may end at once.
-pub(super) fn wants_first_counts<P>(state: &State<P>, cost: f64) -> bool {
-    state.counting_enabled || state.max_iters == 0 || cost <= state.target_cost
-}
-
-/// True if the totals must be current in argmin's counters after this iteration.
-pub(super) fn wants_counts<P>(state: &State<P>) -> bool {
-    let last = state.termination_status.terminated() || state.iter + 1 >= state.max_iters;
-    // argmin's clock stays at zero while its timer is off.
-    let timed = state.iter == 0 || state.time.is_some_and(|t| !t.is_zero());
-    last || state.counting_enabled || timed
 }
 
 /// [`Stop::Deadline`] once the time limit has passed.

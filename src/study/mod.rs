@@ -13,6 +13,7 @@ mod solver;
 mod spec;
 pub mod spectrum;
 mod trace;
+pub mod training;
 
 pub use comparison::{Comparison, Measure, ProblemRow, SolverColumn, Total};
 pub use json::counts;

@@ -98,6 +98,14 @@ pub struct Ending {
     pub text: String,
 }
 
+impl Ending {
+    /// What a stop says.
+    pub fn of(stop: &Stop) -> Self {
+        let (value, bound) = stop.value_and_bound().unzip();
+        Self { reason: stop.reason().into(), value, bound, text: stop.to_string() }
+    }
+}
+
 /// What came out of one run.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Outcome {
@@ -264,8 +272,7 @@ fn ending(stop: Option<&Stop>, state: &VecState, settings: &Settings, setup: &Se
     let of =
         |reason: &str, value: Option<f64>, bound: Option<f64>, text: String| Ending { reason: reason.into(), value, bound, text };
     if let Some(stop) = stop {
-        let (value, bound) = stop.value_and_bound().unzip();
-        return of(stop.reason(), value, bound, stop.to_string());
+        return Ending::of(stop);
     }
     match state.get_termination_status() {
         TerminationStatus::Terminated(TerminationReason::MaxItersReached) => {

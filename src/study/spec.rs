@@ -20,6 +20,13 @@ pub enum Kind {
     },
     /// `true` or `false` (also `yes`, `no`, `on`, `off`, `1`, `0`).
     Flag,
+    /// One of some names.
+    Choice {
+        /// The names.
+        names: &'static [&'static str],
+        /// The same in a sentence.
+        requirement: &'static str,
+    },
 }
 
 impl Kind {
@@ -33,6 +40,7 @@ impl Kind {
             Kind::Count { max, .. } if max <= 1000 => "a whole number from 1 to 1000",
             Kind::Count { .. } => "a whole number above 0",
             Kind::Flag => "true or false",
+            Kind::Choice { requirement, .. } => requirement,
         }
     }
 
@@ -48,6 +56,7 @@ impl Kind {
                 "false" | "no" | "off" | "0" => Some(Value::Flag(false)),
                 _ => None,
             },
+            Kind::Choice { names, .. } => names.iter().find(|name| **name == text).map(|name| Value::Choice(name)),
         }
     }
 }
@@ -72,6 +81,8 @@ pub enum Value {
     Count(u64),
     /// A switch.
     Flag(bool),
+    /// A name.
+    Choice(&'static str),
 }
 
 /// Options that were read against a table of [`Key`]s.
@@ -95,6 +106,14 @@ impl Options {
     pub fn count(&self, key: &str) -> Option<u64> {
         match self.get(key) {
             Some(Value::Count(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The name chosen for `key`, if it was given.
+    pub fn choice(&self, key: &str) -> Option<&'static str> {
+        match self.get(key) {
+            Some(Value::Choice(name)) => Some(name),
             _ => None,
         }
     }
@@ -220,7 +239,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KEYS: [Key; 4] = [
+    const KEYS: [Key; 5] = [
+        Key { name: "shape", kind: Kind::Choice { names: &["flat", "steep"], requirement: "flat or steep" }, about: "" },
         Key { name: "gtol", kind: Kind::NonNegative, about: "" },
         Key { name: "radius", kind: Kind::Positive, about: "" },
         Key { name: "memory", kind: Kind::Count { min: 1, max: 1000 }, about: "" },
@@ -238,6 +258,8 @@ mod tests {
         options.number("radius", &mut radius);
         options.flag("nonmonotone", &mut flag);
         assert_eq!((gtol, radius, flag), (1e-6, 2.5, true));
+        assert_eq!(Spec::parse("a:shape=steep").unwrap().read(&KEYS).unwrap().choice("shape"), Some("steep"));
+        assert_eq!((options.choice("shape"), options.choice("gtol")), (None, None));
     }
 
     #[test]
@@ -266,6 +288,7 @@ mod tests {
         assert_eq!(read("t:radius=-1"), "option `t:radius` must be a finite number above 0, found -1");
         assert_eq!(read("t:gtol=nan"), "option `t:gtol` must be a finite number not below 0, found nan");
         assert_eq!(read("t:memory=0"), "option `t:memory` must be a whole number from 1 to 1000, found 0");
+        assert_eq!(read("t:shape=Flat"), "option `t:shape` must be flat or steep, found Flat");
         assert_eq!(read("t:nonmonotone=maybe"), "option `t:nonmonotone` must be true or false, found maybe");
     }
 

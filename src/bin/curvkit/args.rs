@@ -15,7 +15,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the names of problems, solvers and data sets.
+    /// Show the names of problems, solvers, data sets, optimizers and schedules.
     List(ListArgs),
     /// Minimize a test problem or an expression.
     Minimize(MinimizeArgs),
@@ -27,6 +27,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Fit a generalized linear model: coefficients, deviances, and what cannot be estimated.
     Glm(crate::glm::GlmArgs),
+    /// Train a model on data, by a first-order, stochastic or second-order method.
+    Train(Box<crate::train::TrainArgs>),
     /// Look at the curvature of a model on data: eigenvalues, condition numbers, and how good approximations are.
     Spectrum(SpectrumArgs),
 }
@@ -36,6 +38,9 @@ pub enum Category {
     Problems,
     Solvers,
     Datasets,
+    Optimizers,
+    Rules,
+    Schedules,
 }
 
 #[derive(Debug, Args)]
@@ -82,17 +87,19 @@ pub struct MinimizeArgs {
 #[derive(Debug, Args)]
 pub struct CompareArgs {
     /// Problems, or `all`; the default set has more than twenty, from two variables to a hundred.
-    #[arg(long, value_name = "A,B,…")]
+    #[arg(long, value_name = "A,B,…", conflicts_with = "data")]
     pub problems: Option<String>,
-    /// Solvers with options, or `all`.
-    #[arg(long, value_name = "A[:KEY=VALUE,…],B,…", default_value = "all")]
-    pub solvers: String,
+    /// Solvers with options, or `all`; with --data, methods of training (`curvkit list optimizers`).
+    #[arg(long, value_name = "A[:KEY=VALUE,…],B,…")]
+    pub solvers: Option<String>,
+    #[command(flatten)]
+    pub race: crate::race::RaceArgs,
     /// Directory of the report.
     #[arg(long, value_name = "DIR", default_value = "curvkit-report")]
     pub out: PathBuf,
-    /// Time limit of each run.
-    #[arg(long, value_name = "S", default_value_t = 0.5, allow_hyphen_values = true)]
-    pub seconds: f64,
+    /// Time limit of each run [default: 0.5; with --data none].
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    pub seconds: Option<f64>,
     /// Write one JSON document to stdout.
     #[arg(long)]
     pub json: bool,

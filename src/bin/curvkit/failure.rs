@@ -18,8 +18,14 @@ impl From<Error> for Failure {
         let hint = match &error {
             Error::Unknown { kind: "problem", nearest: None, .. } => Some("`curvkit list problems` shows all"),
             Error::Unknown { kind: "solver", nearest: None, .. } => Some("`curvkit list solvers` shows all"),
-            Error::Unknown { kind: "option", nearest: None, .. } => Some("`curvkit list solvers` shows the options of each"),
-            Error::Unknown { kind: "model" | "activation", nearest: None, .. } => Some("`curvkit spectrum --help` shows all"),
+            Error::Unknown { kind: "option", nearest: None, .. } => {
+                Some("`curvkit list solvers` and `curvkit list optimizers` show the options of each")
+            }
+            Error::Unknown { kind: "optimizer", nearest: None, .. } => Some("`curvkit list optimizers` shows all"),
+            Error::Unknown { kind: "data set or file", nearest: None, .. } => {
+                Some("`curvkit list datasets` shows the embedded ones")
+            }
+            Error::Unknown { kind: "model" | "activation", nearest: None, .. } => Some("`--help` shows all"),
             _ => None,
         };
         Self { error, text: None, hint }

@@ -5,12 +5,14 @@ use crate::failure::Failure;
 use crate::output::{number, say, say_json};
 use crate::{Done, compare};
 use comfy_table::{Table, presets};
+use curvkit::dataset::EMBEDDED;
 use curvkit::dataset::nist::{self, NistDataset};
+use curvkit::study::training::{self, SCHEDULES, STOCHASTIC_COMMON};
 use curvkit::study::{COMMON, ENTRIES, Key};
 use curvkit::testbed::{self, TestProblem};
 use serde_json::{Value, json};
 
-/// Lists problems, solvers, data sets, or all of them.
+/// Lists problems, solvers, data sets, optimizers, schedules, or all of them.
 pub fn list(args: &ListArgs) -> Result<Done, Failure> {
     let wants = |category| args.category.is_none_or(|c| c == category);
     let problems = if wants(Category::Problems) { Some(testbed::all()?) } else { None };
@@ -26,6 +28,14 @@ pub fn list(args: &ListArgs) -> Result<Done, Failure> {
         }
         if let Some(datasets) = &datasets {
             document.insert("datasets".into(), datasets.iter().map(dataset_json).collect());
+            document.insert("embedded".into(), EMBEDDED.iter().map(about_json).collect());
+        }
+        if wants_rules(args) {
+            document.insert("optimizers".into(), optimizers_json());
+            document.insert("stochastic_options".into(), STOCHASTIC_COMMON.iter().map(key_json).collect());
+        }
+        if wants(Category::Schedules) {
+            document.insert("schedules".into(), SCHEDULES.iter().map(about_json).collect());
         }
         say_json(&Value::Object(document));
         return Ok(Done::Success);
@@ -39,7 +49,49 @@ pub fn list(args: &ListArgs) -> Result<Done, Failure> {
     if let Some(datasets) = &datasets {
         say_datasets(datasets);
     }
+    if wants_rules(args) {
+        say_rules(args.category != Some(Category::Rules));
+    }
+    if wants(Category::Schedules) {
+        say("\nSchedules of a learning rate, as `schedule=NAME`:");
+        SCHEDULES.iter().for_each(say_about);
+    }
     Ok(Done::Success)
+}
+
+/// Stochastic methods are listed under either name.
+fn wants_rules(args: &ListArgs) -> bool {
+    args.category.is_none_or(|c| matches!(c, Category::Optimizers | Category::Rules))
+}
+
+fn say_rules(with_solvers: bool) {
+    say("\nStochastic methods, for `curvkit train --optimizer NAME[:key=value,…]`:");
+    for entry in training::ENTRIES {
+        say(&format!("{:24} {} [learning rate {}]", entry.name, entry.about, entry.rate));
+        entry.keys.iter().for_each(say_key);
+    }
+    say("\nOptions of every one of them:");
+    STOCHASTIC_COMMON.iter().for_each(say_key);
+    if with_solvers {
+        say("\nMethods that take all samples at once are those of `curvkit list solvers`:");
+        ENTRIES.iter().for_each(|entry| say(&format!("    {}", entry.name)));
+    }
+}
+
+fn say_about((name, about): &(&str, &str)) {
+    say(&format!("    {name:20} {about}"));
+}
+
+fn about_json((name, about): &(&str, &str)) -> Value {
+    json!({ "name": name, "about": about })
+}
+
+fn optimizers_json() -> Value {
+    let one = |e: &training::Entry| {
+        json!({ "name": e.name, "about": e.about, "learning_rate": e.rate, "needs_hessian": e.needs_hessian,
+                "options": e.keys.iter().map(key_json).collect::<Vec<_>>() })
+    };
+    training::ENTRIES.iter().map(one).collect()
 }
 
 fn datasets() -> Result<Vec<NistDataset>, Failure> {
@@ -54,6 +106,8 @@ fn say_datasets(datasets: &[NistDataset]) {
         table.add_row([d.name.as_str(), &d.n_observations().to_string(), &d.n_parameters().to_string(), &d.model]);
     }
     say(&format!("\n{}\n\nNIST's certified regressions, for `curvkit fit --nist NAME`.", table.trim_fmt()));
+    say("\nEmbedded sets, for `curvkit train --data NAME`:");
+    EMBEDDED.iter().for_each(say_about);
 }
 
 fn dataset_json(d: &NistDataset) -> Value {

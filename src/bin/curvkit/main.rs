@@ -11,7 +11,9 @@ mod minimize;
 mod output;
 mod predict;
 mod progress;
+mod race;
 mod spectrum;
+mod train;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::fit_command(args),
         Command::Predict(args) => predict::predict(args),
         Command::Glm(args) => glm::glm_command(args),
+        Command::Train(args) => train::train(args),
         Command::Spectrum(args) => spectrum::spectrum(args),
     };
     match result {

@@ -57,7 +57,7 @@ fn learning(args: &SpectrumArgs) -> Result<Learning, Failure> {
 }
 
 /// Reads `n1,n2,…`.
-fn layers(text: &str) -> Result<Vec<usize>, Error> {
+pub fn layers(text: &str) -> Result<Vec<usize>, Error> {
     let mut position = 0;
     let one = |part: &str| {
         let here = position;

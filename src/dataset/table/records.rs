@@ -3,6 +3,7 @@
 use super::{Rows, listed, read_names};
 use crate::dataset::text::{self, Place};
 use crate::error::{Error, Result};
+use csv::StringRecord;
 use std::path::Path;
 
 /// A table of text fields in the format of [`Table`](super::Table), for data in which some columns are no numbers.
@@ -21,7 +22,7 @@ pub struct Records {
     header_line: usize,
     names: Vec<String>,
     /// Line and fields of each row.
-    rows: Vec<(usize, Vec<String>)>,
+    rows: Vec<(usize, StringRecord)>,
 }
 
 impl Records {
@@ -49,7 +50,7 @@ impl Records {
         let names = read_names(header, reader.fields())?;
         let mut rows = Vec::new();
         while let Some(here) = reader.next()? {
-            let fields: Vec<String> = reader.fields().map(str::to_string).collect();
+            let fields: StringRecord = reader.fields().collect();
             if fields.len() != names.len() {
                 return Err(here.error(format!("{} fields", names.len()), fields.len().to_string()));
             }
@@ -76,11 +77,24 @@ impl Records {
     /// # Errors
     /// [`Error::Data`] at the header, with the names that are there.
     pub fn texts(&self, name: &str) -> Result<Vec<&str>> {
-        let Some(j) = self.names.iter().position(|known| known == name) else {
+        let j = self.position(name)?;
+        Ok(self.rows.iter().map(|(_, fields)| &fields[j]).collect())
+    }
+
+    /// The zero-based number of a column.
+    ///
+    /// # Errors
+    /// [`Error::Data`] at the header, with the names that are there.
+    pub fn position(&self, name: &str) -> Result<usize> {
+        self.names.iter().position(|known| known == name).ok_or_else(|| {
             let here = Place { file: &self.file, line: self.header_line, column: Some(name) };
-            return Err(here.error("a column of this name", listed(&self.names)));
-        };
-        Ok(self.rows.iter().map(|(_, fields)| fields[j].as_str()).collect())
+            here.error("a column of this name", listed(&self.names))
+        })
+    }
+
+    /// The field in a zero-based row and column; nothing where there is none.
+    pub fn text(&self, row: usize, column: usize) -> &str {
+        self.rows.get(row).and_then(|(_, fields)| fields.get(column)).unwrap_or_default()
     }
 
     /// A column of finite numbers.
@@ -90,6 +104,25 @@ impl Records {
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
         let texts = self.texts(name)?;
         texts.iter().enumerate().map(|(row, text)| self.place(row, name).number(text)).collect()
+    }
+
+    /// The finite number in a zero-based row and column.
+    ///
+    /// # Errors
+    /// [`Error::Data`] there.
+    pub(in crate::dataset) fn number(&self, row: usize, column: usize) -> Result<f64> {
+        let name = self.names.get(column).map_or("", String::as_str);
+        self.place(row, name).number(self.text(row, column))
+    }
+
+    /// The name of the file in errors.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// [`Error::Data`] at the header.
+    pub(in crate::dataset) fn header_error(&self, column: &str, expected: &str, found: &str) -> Error {
+        Place { file: &self.file, line: self.header_line, column: Some(column) }.error(expected, found)
     }
 
     /// [`Error::Data`] at a zero-based row and a column.
