@@ -4,7 +4,9 @@
 use curvkit::Error;
 use curvkit::counts::Counts;
 use curvkit::curvature::{Averaged, Averaging, Blocks, Curvature, Dense, Diagonal, Ekfac, EmpiricalFisher, Fisher, GaussNewton};
-use curvkit::curvature::{HutchinsonDiagonal, Kfac, KroneckerDamping, MonteCarloFisher, Running, Sharing, TridiagonalKfac};
+use curvkit::curvature::{
+    HutchinsonDiagonal, Kfac, KroneckerDamping, MonteCarloFisher, Running, Sharing, Subsampled, TridiagonalKfac,
+};
 use curvkit::linalg::operator::{Kronecker, KroneckerDiagonal, write_dense};
 use curvkit::linalg::{Operator, SymmetricOperator};
 use curvkit::loss::SoftmaxCrossEntropy;
@@ -330,6 +332,21 @@ fn bad_batches_and_options_are_refused_and_leave_the_average() {
         let mut running = Running::new(Kfac::<GaussNewton>::default(), bad);
         assert!(matches!(running.at(at(&theta)).err(), Some(Error::Config { .. })));
     }
+}
+
+#[test]
+fn averages_precondition_by_their_inverse() {
+    let (problem, x) = problem();
+    let (counts, rows) = (Counts::default(), rows(0));
+    let at = At { problem: &problem, x: &x, rows: Some(&rows), counts: &counts };
+    let mut update = x.clone();
+    let mut running = Running::new(Kfac::<GaussNewton>::default(), Averaging::default());
+    assert_eq!(running.precondition(at, 0.3, &mut update).expect("update"), 0);
+    let mut expected = vec![0.0; x.len()];
+    let mut plain = Kfac::<GaussNewton>::default();
+    let operator = plain.at(at).expect("curvature");
+    operator.inverse(0.3).expect("closed form").and_then(|inverse| inverse.apply(&x, &mut expected)).expect("product");
+    assert_eq!(update, expected);
 }
 
 #[cfg(feature = "serde")]

@@ -2,8 +2,8 @@
 //!
 //! Bekas, Kokiopoulou & Saad 2007; as a curvature Yao et al. 2021 (AdaHessian), who take one probe a step and the moduli.
 
-use super::Curvature;
 use super::hessian::products;
+use super::{Curvature, Subsampled};
 use crate::error::Result;
 use crate::linalg::Operator;
 use crate::linalg::operator::Diagonal;
@@ -59,6 +59,8 @@ impl<O: HessianProduct> Curvature<O> for HutchinsonDiagonal {
         Some(Ok(products(at)))
     }
 }
+
+impl<O: HessianProduct> Subsampled<O> for HutchinsonDiagonal {}
 
 #[cfg(test)]
 mod tests {

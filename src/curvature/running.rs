@@ -7,7 +7,7 @@
 //! a new basis takes over the diagonal that the old average has in it.
 
 use super::ekfac::{bases, corrected, squares};
-use super::{Curvature, Ekfac, HutchinsonDiagonal, OuterProducts};
+use super::{Curvature, Ekfac, HutchinsonDiagonal, OuterProducts, Subsampled};
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
 use crate::linalg::operator::{ClosedForm, Diagonal, KroneckerBasis};
@@ -351,3 +351,7 @@ impl<O: HessianProduct> Curvature<O> for Running<HutchinsonDiagonal> {
         Ok(Box::new(Diagonal(diagonal)))
     }
 }
+
+impl<P: Vector, C: Averaged> Subsampled<Supervised<P>> for Running<C> {}
+impl<P: Vector, S: OuterProducts> Subsampled<Supervised<P>> for Running<Ekfac<S>> {}
+impl<O: HessianProduct> Subsampled<O> for Running<HutchinsonDiagonal> {}
