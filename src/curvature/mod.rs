@@ -2,6 +2,7 @@
 
 mod absolute;
 mod bfgs;
+mod ekfac;
 mod explicit;
 mod fisher;
 mod gauss_newton;
@@ -14,6 +15,7 @@ mod lbfgs;
 mod outer;
 mod preconditioned;
 mod residual_term;
+mod running;
 mod sr1;
 mod subsampled;
 mod tridiagonal_kfac;
@@ -24,17 +26,19 @@ use crate::problem::{At, Objective};
 
 pub use absolute::Absolute;
 pub use bfgs::Bfgs;
+pub use ekfac::Ekfac;
 pub use explicit::{Blocks, Dense, Diagonal, Explicit};
 pub use gauss_newton::GaussNewton;
 pub use hessian::{Hessian, HessianProducts};
 pub use hutchinson::HutchinsonDiagonal;
 pub use hybrid::Hybrid;
 pub use identity::Identity;
-pub use kfac::{Ekfac, Kfac, KroneckerDamping, OutputFactor, Sharing};
+pub use kfac::{Kfac, KroneckerDamping, OutputFactor, Sharing};
 pub use lbfgs::Lbfgs;
 pub use outer::{EmpiricalFisher, Fisher, MonteCarloFisher, OuterProducts};
 pub use preconditioned::Preconditioned;
 pub use residual_term::ResidualTerm;
+pub use running::{Averaged, Averaging, Invertible, Running};
 pub use sr1::Sr1;
 pub use subsampled::Subsampled;
 pub use tridiagonal_kfac::{Tridiagonal, TridiagonalFactors, TridiagonalKfac};
