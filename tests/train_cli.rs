@@ -84,15 +84,15 @@ fn table_says_what_was_done_and_test_is_scored_beside_train_and_validation() {
         "30 epochs, 3120 samples seen",
         "lowest validation loss, at epoch",
         "ACCURACY",
-        "\ntrain ",
-        "\nvalidation ",
-        "\ntest ",
+        "\n train ",
+        "\n validation ",
+        "\n test ",
     ] {
         assert!(ran.out.contains(piece), "no `{piece}` in\n{}", ran.out);
     }
     let ran = train(&["--data", "diabetes", "--model", "linear", "--epochs", "2", "--validation", "0", "--test", "0"]);
     assert!(ran.out.contains("RMSE") && !ran.out.contains("validation loss"), "{}", ran.out);
-    assert!(!ran.out.contains("\ntest "), "{}", ran.out);
+    assert!(!ran.out.contains("\n test "), "{}", ran.out);
 }
 
 #[test]
