@@ -1,14 +1,14 @@
 //! Curvatures over some rows of a finite sum, and their damped inverses applied to gradients.
 
 use super::{
-    Blocks, Curvature, Dense, Diagonal, Ekfac, EmpiricalFisher, Fisher, GaussNewton, Identity, Kfac, MonteCarloFisher, OuterProducts,
-    TridiagonalKfac,
+    Blocks, Curvature, Dense, Diagonal, Ekfac, EmpiricalFisher, Fisher, GaussNewton, Identity, Kfac, MonteCarloFisher,
+    OuterProducts, TridiagonalKfac,
 };
 use crate::error::Result;
-use crate::linalg::{SymmetricOperator, Vector};
 use crate::linalg::krylov::cg::{Cg, CgEnd, CgLimits};
 use crate::linalg::operator::{Combination, ScaledIdentity};
 use crate::linalg::vector::scale;
+use crate::linalg::{SymmetricOperator, Vector};
 use crate::problem::{At, Objective, Supervised};
 
 /// Relative residual to which a matrix without an inverse in closed form is solved.

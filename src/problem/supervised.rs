@@ -4,8 +4,8 @@
 //! pass of the loss once it was asked for. An evaluation may see only `m` of the samples; its `R` is then `1/m`, or `n/m` for
 //! the sum, so that over random rows it is an unbiased estimate of `L` either way.
 
-use super::{FiniteSum, HessianProduct};
 use super::kept::same_bits;
+use super::{FiniteSum, HessianProduct};
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
 use crate::linalg::vector::{axpy, dot, scale};

@@ -1,10 +1,10 @@
 //! The learning-rate range test (Smith 2017): steps with a rate that grows from tiny to too large, and what the loss did.
 
+use super::Stochastic;
 use super::estimator::GradientEstimator;
 use super::rule::UpdateRule;
 use super::schedule::Schedule;
 use super::stopping::{Cadence, Protocol};
-use super::Stochastic;
 use crate::curvature::Subsampled;
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
@@ -134,7 +134,8 @@ impl RangeTest {
             let (next, report) = solver.next_iter(&mut problem, state).map_err(failed)?;
             state = next;
             let loss = report.as_ref().and_then(|kv| kv.get("batch_cost")).and_then(|v| v.get_float());
-            let missing = Error::Unsupported { what: "a range test", requirement: "an estimator that knows the loss of its batch" };
+            let missing =
+                Error::Unsupported { what: "a range test", requirement: "an estimator that knows the loss of its batch" };
             let ended = curve.push(schedule.value(k as f64), loss.ok_or(missing)?);
             if ended || solver.stop().is_some() {
                 curve.diverged(schedule.value(k as f64));
