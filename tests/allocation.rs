@@ -195,3 +195,72 @@ mod solves {
         check!(Factorized, Dogleg, MoreSorensen, CubicExact);
     }
 }
+
+/// A problem that answers without work.
+struct Still;
+
+impl curvkit::stochastic::rule::Oracle for Still {
+    fn cost(&self, _: &[f64]) -> curvkit::Result<f64> {
+        Ok(0.0)
+    }
+    fn gradient(&self, x: &[f64], out: &mut [f64]) -> curvkit::Result<f64> {
+        out.copy_from_slice(x);
+        Ok(0.0)
+    }
+    fn hessian_product(&self, _: &[f64], v: &[f64], out: &mut [f64]) -> curvkit::Result<()> {
+        out.copy_from_slice(v);
+        Ok(())
+    }
+    fn sampled_gradient(&self, x: &[f64], _: u64, out: &mut [f64]) -> curvkit::Result<usize> {
+        out.copy_from_slice(x);
+        Ok(4)
+    }
+}
+
+#[test]
+fn rules_allocate_nothing_after_their_first_step() {
+    use curvkit::model::Block;
+    use curvkit::stochastic::Clock;
+    use curvkit::stochastic::rule::*;
+    let rate = || LearningRate::new(0.01);
+    let rules: Vec<(&str, Box<dyn UpdateRule>)> = vec![
+        ("momentum", Box::new((Momentum::default(), rate()))),
+        ("nesterov", Box::new((Nesterov::default(), rate()))),
+        ("adagrad", Box::new((Adagrad::default(), rate()))),
+        ("rms_prop", Box::new((RmsProp { centered: true, ..RmsProp::default() }, rate()))),
+        ("adadelta", Box::new(Adadelta::default())),
+        ("adam_w", Box::new((Adam::default(), WeightDecay::new(0.1), rate()))),
+        ("ada_max", Box::new((AdaMax::default(), rate()))),
+        ("ams_grad", Box::new((AmsGrad::default(), rate()))),
+        ("ada_bound", Box::new(AdaBound { maximum: true, ..AdaBound::default() })),
+        ("r_adam", Box::new((RAdam::default(), rate()))),
+        ("n_adam", Box::new((NAdam::default(), rate()))),
+        ("novo_grad", Box::new((NovoGrad::default(), rate()))),
+        ("lars", Box::new((Lars::default(), rate(), Momentum::default()))),
+        ("lamb", Box::new((Adam::default(), TrustRatio::default(), rate()))),
+        ("lion", Box::new((Lion::default(), rate()))),
+        ("sophia_g", Box::new((Sophia { every: 2, ..Sophia::gauss_newton() }, rate()))),
+        ("sophia_h", Box::new((Sophia { every: 2, ..Sophia::hutchinson() }, rate()))),
+        ("ada_hessian", Box::new((AdaHessian { spatial: 3, ..AdaHessian::default() }, rate()))),
+        ("lookahead", Box::new(Lookahead { every: 2, reset: true, ..Lookahead::new((Adam::default(), rate())) })),
+        ("sharpness_aware", Box::new((SharpnessAware::default(), rate()))),
+        ("clip", Box::new((ClipValue(0.1), ClipNorm::global(0.1), ClipNorm::by_part(0.1), rate()))),
+        ("noise", Box::new((GradientNoise::default(), rate()))),
+    ];
+    let n = 100;
+    let block = |offset, rows| Block { name: String::new(), offset, rows, columns: 1 };
+    let layout = [block(0, 60), block(60, 40)];
+    let (x, mut update) = (vec![1.0; n], vec![0.0; n]);
+    for (name, mut rule) in rules {
+        rule.begin(n);
+        let mut step = |k: u64| {
+            update.iter_mut().enumerate().for_each(|(i, u)| *u = (i as f64 + k as f64).sin());
+            let gradient = &x;
+            let clock = Clock { step: k, epoch: 0.0 };
+            let context = Context { clock, x: &x, gradient, cost: None, damping: 0.0, layout: &layout, oracle: &Still };
+            rule.transform(&context, &mut update).unwrap();
+        };
+        step(0);
+        assert_eq!(allocations(|| (1..7).for_each(&mut step)), 0, "{name}");
+    }
+}

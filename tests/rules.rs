@@ -8,7 +8,7 @@ mod problems;
 
 use curvkit::stochastic::Clock;
 use curvkit::stochastic::rule::*;
-use problems::{At, Problem, Rule, context, difference, fixture, iterates, numbers, sections};
+use problems::{At, Problem, Rule, context, difference, fixture, iterates, numbers, sections, worst};
 
 #[test]
 fn every_rule_equals_its_reference_at_every_step() {
@@ -24,8 +24,7 @@ fn every_rule_equals_its_reference_at_every_step() {
             let place = problems.iter().position(|p| p.name == on).expect("a problem");
             assert!(lines.len() >= 80, "{name} on {on}: {} steps", lines.len());
             let found = iterates(&problems[place], rule.reloaded(), lines.len(), &[]);
-            let each = found.iter().zip(&lines).map(|(x, line)| difference(x, &numbers(line)));
-            let worst = each.fold(0.0f64, |m, e| if e <= m { m } else { e });
+            let worst = worst(found.iter().zip(&lines).map(|(x, line)| difference(x, &numbers(line))));
             errors[place] = format!("{worst:.1e}");
             if !(worst <= 1e-12) {
                 failures.push(format!("{name} on {on}: {worst:.1e}"));
@@ -131,7 +130,7 @@ fn published_trajectories_are_reproduced() {
         let expected: Vec<Vec<f64>> = serde_json::from_value(data[library].clone()).expect("points");
         assert_eq!(expected.len(), 51);
         let found = published(rule, expected.len());
-        let worst = found.iter().zip(&expected).map(|(a, b)| difference(a, b)).fold(0.0f64, |m, e| if e <= m { m } else { e });
+        let worst = worst(found.iter().zip(&expected).map(|(a, b)| difference(a, b)));
         println!("{name:<28} {library:<8} {worst:>10.1e}");
         // torch keeps the product of the coefficients in single precision.
         let bound = if (name, library) == ("nadam", "torch") { 2e-10 } else { 1e-12 };

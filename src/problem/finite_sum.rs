@@ -52,6 +52,16 @@ pub trait FiniteSum: Objective {
         Err(Error::Unsupported { what: "a Hessian product of some terms", requirement: "a problem with second derivatives" })
     }
 
+    /// `out ←` a gradient `ĝ` of the losses alone on `m` rows, with targets drawn from the model's own distribution at `x` by
+    /// this seed, scaled so that the mean of `m ĝĝᵀ` over seeds is the Fisher matrix of the mean of the `fᵢ`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the problem has such a distribution; else as [`partial`](Self::partial).
+    fn sampled_partial(&self, x: &[f64], rows: &[usize], seed: u64, out: &mut [f64]) -> Result<()> {
+        let _ = (x, rows, seed, out);
+        Err(Error::Unsupported { what: "a gradient with drawn targets", requirement: "a loss that is a negative log-likelihood" })
+    }
+
     /// A Lipschitz constant of `∇fᵢ`, where one is known.
     fn lipschitz(&self, i: usize) -> Option<f64> {
         let _ = i;

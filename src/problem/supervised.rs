@@ -12,6 +12,8 @@ use crate::linalg::vector::{axpy, dot, scale};
 use crate::loss::{Loss, Outcome};
 use crate::model::{Backward, Batch, Block, Forward, Model};
 use argmin::core::{CostFunction, Error as ArgminError, Gradient};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -394,6 +396,14 @@ impl<P: Vector> FiniteSum for Supervised<P> {
     }
     fn partial_product(&self, x: &[f64], rows: &[usize], v: &[f64], out: &mut [f64]) -> Result<()> {
         self.partial_product(x, rows, v, out)
+    }
+    fn sampled_partial(&self, x: &[f64], rows: &[usize], seed: u64, out: &mut [f64]) -> Result<()> {
+        let at = self.evaluate_rows(x, Some(rows))?;
+        let mut slopes = vec![0.0; at.outcome().outputs.len()];
+        at.loss().likelihood()?.sample_gradient(&at.outcome(), &mut ChaCha8Rng::seed_from_u64(seed), &mut slopes);
+        at.forward().clone().backward(&slopes)?.gradient(out)?;
+        scale((at.weight() / at.n() as f64).sqrt(), out);
+        Ok(())
     }
     fn layout(&self) -> &[Block] {
         self.layout()

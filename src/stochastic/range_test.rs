@@ -96,7 +96,7 @@ impl RangeTest {
     /// let x = vec![-1.0, 1.0];
     /// let line = Network::vector(1)?.dense(1, Activation::Identity)?;
     /// let problem = Supervised::new(line, SquaredError, Batch::new(1, x.clone())?, Batch::new(1, x)?)?;
-    /// let range = RangeTest { lowest: 1e-4, highest: 100.0, ..RangeTest::default() };
+    /// let range = RangeTest { lowest: 0.01, highest: 100.0, steps: 20, ..RangeTest::default() };
     /// let (_, curve) = range.run(problem, vec![3.0, 1.0], |rate| methods::sgd(FullBatch::default(), rate))?;
     /// let (suggested, diverged) = (curve.suggested.unwrap(), curve.diverged.unwrap());
     /// assert!(suggested < 2.0 && diverged > 2.0);

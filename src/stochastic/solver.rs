@@ -26,6 +26,7 @@ use crate::linalg::vector::{all_finite, norm};
 use crate::problem::state::{ArgminResult, State, borrow, drain, terminate, wants_counts, wants_first_counts};
 use crate::problem::{At, FiniteSum};
 use argmin::core::{KV, Problem, Solver};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 /// An argmin solver made of an estimator of gradients, a preconditioner and a rule.
@@ -218,6 +219,11 @@ impl<O: FiniteSum> Oracle for OnRows<'_, O> {
         counts::add(&self.counts.hessian_product, 1);
         self.problem.partial_product(x, self.rows, v, out)
     }
+    fn sampled_gradient(&self, x: &[f64], seed: u64, out: &mut [f64]) -> Result<usize> {
+        counts::add(&self.counts.sample_gradient, self.rows.len() as u64);
+        self.problem.sampled_partial(x, self.rows, seed, out)?;
+        Ok(self.rows.len())
+    }
 }
 
 impl<E, C, R> Stochastic<E, C, R> {
@@ -371,6 +377,8 @@ impl<E, C, R> Stochastic<E, C, R> {
             "epoch" => run.clock.epoch;
             "step" => run.clock.step;
             "samples" => run.samples;
+            "sample_gradients" => run.counts.sample_gradient.load(Relaxed);
+            "hessian_products" => run.counts.hessian_product.load(Relaxed);
             "cost" => run.cost;
             "learning_rate" => self.rule.rate(&run.clock);
             "update_norm" => run.update_norm;

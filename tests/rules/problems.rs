@@ -122,8 +122,11 @@ impl Oracle for At<'_> {
         Ok(0.0)
     }
     fn hessian_product(&self, _x: &[f64], v: &[f64], out: &mut [f64]) -> Result<()> {
-        let Kind::Tape { diagonals, .. } = &self.0.kind else { panic!("diagonals are on the tape") };
-        out.iter_mut().zip(v).zip(&diagonals[self.1]).for_each(|((o, v), d)| *o = v * d);
+        match &self.0.kind {
+            Kind::Tape { diagonals, .. } => out.iter_mut().zip(v).zip(&diagonals[self.1]).for_each(|((o, v), d)| *o = v * d),
+            Kind::Quadratic(_) => self.0.gradient(self.1, v, out),
+            Kind::Logistic { .. } => panic!("no second derivatives"),
+        }
         Ok(())
     }
     fn sampled_gradient(&self, _x: &[f64], _seed: u64, out: &mut [f64]) -> Result<usize> {
@@ -167,4 +170,9 @@ pub fn difference(a: &[f64], b: &[f64]) -> f64 {
     let top = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let finite = a.iter().all(|v| v.is_finite());
     if finite { a.iter().zip(b).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / top } else { f64::NAN }
+}
+
+/// The largest of errors; NaN if there is one.
+pub fn worst(errors: impl Iterator<Item = f64>) -> f64 {
+    errors.fold(0.0, |m, e| if m.is_nan() || e <= m { m } else { e })
 }

@@ -87,17 +87,19 @@ pub struct MinimizeArgs {
 #[derive(Debug, Args)]
 pub struct CompareArgs {
     /// Problems, or `all`; the default set has more than twenty, from two variables to a hundred.
-    #[arg(long, value_name = "A,B,…")]
+    #[arg(long, value_name = "A,B,…", conflicts_with = "data")]
     pub problems: Option<String>,
-    /// Solvers with options, or `all`.
-    #[arg(long, value_name = "A[:KEY=VALUE,…],B,…", default_value = "all")]
-    pub solvers: String,
+    /// Solvers with options, or `all`; with --data, methods of training (`curvkit list optimizers`).
+    #[arg(long, value_name = "A[:KEY=VALUE,…],B,…")]
+    pub solvers: Option<String>,
+    #[command(flatten)]
+    pub race: crate::race::RaceArgs,
     /// Directory of the report.
     #[arg(long, value_name = "DIR", default_value = "curvkit-report")]
     pub out: PathBuf,
-    /// Time limit of each run.
-    #[arg(long, value_name = "S", default_value_t = 0.5, allow_hyphen_values = true)]
-    pub seconds: f64,
+    /// Time limit of each run [default: 0.5; with --data none].
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    pub seconds: Option<f64>,
     /// Write one JSON document to stdout.
     #[arg(long)]
     pub json: bool,

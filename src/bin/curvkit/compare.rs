@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::minimize::positive_seconds;
 use crate::output::{duration, say, say_json, warn};
 use crate::progress::bar;
+use crate::race::race;
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use curvkit::study::{Case, Comparison, Settings, Setup, Total, report};
 use curvkit::{Error, testbed};
@@ -46,11 +47,16 @@ pub const DEFAULT_PROBLEMS: &[&str] = &[
 
 /// Runs every solver on every problem, shows one table and writes the report.
 pub fn compare(args: &CompareArgs) -> Result<Done, Failure> {
+    if let Some(data) = &args.race.data {
+        return race(args, data);
+    }
     let cases = cases(args.problems.as_deref())?;
-    let setups = Setup::parse_list(&args.solvers).map_err(Failure::in_text(&args.solvers))?;
-    positive_seconds(args.seconds)?;
+    let solvers = args.solvers.as_deref().unwrap_or("all");
+    let setups = Setup::parse_list(solvers).map_err(Failure::in_text(solvers))?;
+    let seconds = args.seconds.unwrap_or(0.5);
+    positive_seconds(seconds)?;
     report::prepare(&args.out)?;
-    let settings = Settings { seconds: args.seconds, max_iters: None, repeats: 5, trace: true };
+    let settings = Settings { seconds, max_iters: None, repeats: 5, trace: true };
     let bar = bar(cases.len() * setups.len());
     let comparison = Comparison::run(&cases, &setups, &settings, &mut |outcome| {
         bar.set_message(format!("{} / {}", outcome.problem, outcome.solver));

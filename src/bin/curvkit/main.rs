@@ -11,6 +11,7 @@ mod minimize;
 mod output;
 mod predict;
 mod progress;
+mod race;
 mod spectrum;
 mod train;
 

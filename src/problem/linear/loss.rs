@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::elementwise::{exp, log_loss};
+use rand::Rng;
+use rand_distr::{Poisson, StandardNormal};
 
 /// The loss of one sample as a function of its outputs `z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,40 @@ impl LinearLoss {
             Self::Squared | Self::SquaredHinge => Some(1.0),
             Self::Poisson => None,
         }
+    }
+
+    /// Outputs become `∇ℓ` at a response drawn from the distribution that they stand for.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for the squared hinge, which is no likelihood.
+    pub(super) fn drawn_slope(&self, random: &mut impl Rng, outputs: &mut [f64]) -> Result<()> {
+        let z = outputs[0];
+        let y = match self {
+            // `z − y` is normal whatever `z` is.
+            Self::Squared => z + random.sample::<f64, _>(StandardNormal),
+            Self::Logistic => f64::from(u8::from(random.random::<f64>() < 1.0 / (1.0 + (-z).exp()))),
+            Self::Poisson => {
+                let mean = z.exp();
+                // The sampler's domain ends where a count has no units left; there and at zero the mean is the best integer.
+                Poisson::new(mean).map_or(mean, |poisson| random.sample(poisson))
+            }
+            Self::Softmax { .. } => {
+                let largest = outputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let total: f64 = outputs.iter().map(|z| (z - largest).exp()).sum();
+                let mut left = random.random::<f64>() * total;
+                let drawn = outputs.iter().position(|z| {
+                    left -= (z - largest).exp();
+                    left < 0.0
+                });
+                drawn.unwrap_or(outputs.len() - 1) as f64
+            }
+            Self::SquaredHinge => {
+                let requirement = "a loss that is a negative log-likelihood";
+                return Err(Error::Unsupported { what: "a gradient with drawn targets", requirement });
+            }
+        };
+        self.slope(y, outputs);
+        Ok(())
     }
 
     /// Checks responses.

@@ -6,6 +6,8 @@ use crate::linalg::Vector;
 use crate::linalg::vector::{axpy, dot, scale};
 use crate::model::Block;
 use crate::problem::finite_sum::{FiniteSum, LinearTerms, PartialHessian};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 impl<P: Vector> LinearSum<P> {
     fn check_rows(&self, rows: &[usize]) -> Result<()> {
@@ -115,6 +117,22 @@ impl<P: Vector> FiniteSum for LinearSum<P> {
         Ok(())
     }
 
+    fn sampled_partial(&self, x: &[f64], rows: &[usize], seed: u64, out: &mut [f64]) -> Result<()> {
+        self.check_term_call(x, rows, out)?;
+        let data = &*self.data;
+        let (mut slopes, mut random) = (vec![0.0; data.map.outputs], ChaCha8Rng::seed_from_u64(seed));
+        out.fill(0.0);
+        for &i in rows {
+            data.map.predict(data.features.row(i), x, &mut slopes);
+            data.loss.drawn_slope(&mut random, &mut slopes)?;
+            // A weight multiplies the curvature, which is the square of a slope.
+            scale(data.weight(i).sqrt(), &mut slopes);
+            data.map.add(data.features.row(i), &slopes, out);
+        }
+        scale(1.0 / rows.len() as f64, out);
+        Ok(())
+    }
+
     fn lipschitz(&self, i: usize) -> Option<f64> {
         let data = &*self.data;
         let bound = data.loss.curvature_bound()?;
@@ -191,5 +209,54 @@ impl LinearTerms for Data {
 
     fn squared_norm(&self, i: usize) -> f64 {
         self.features.squared_norm(i) + f64::from(u8::from(self.map.intercept))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::{Features, LinearLoss, LinearOptions};
+
+    #[test]
+    fn gradients_with_drawn_targets_have_the_fisher_matrix_as_their_second_moment() {
+        let x: Vec<f64> = (0..12).map(|i| (1.7 * f64::from(i)).sin()).collect();
+        let weights = Some(vec![1.0, 0.5, 2.0, 1.0, 0.0, 3.0]);
+        for (loss, y) in [
+            (LinearLoss::Logistic, [0.0, 1.0, 1.0, 0.0, 1.0, 0.0]),
+            (LinearLoss::Softmax { classes: 3 }, [0.0, 1.0, 2.0, 2.0, 1.0, 0.0]),
+            (LinearLoss::Squared, [0.3, -1.0, 0.2, 0.0, 2.0, 1.0]),
+            (LinearLoss::Poisson, [0.0, 3.0, 1.0, 0.0, 2.0, 1.0]),
+        ] {
+            let features = Features::dense(2, x.clone()).expect("features");
+            let options = LinearOptions { weights: weights.clone(), ..LinearOptions::default() };
+            let sum = LinearSum::new(loss, features, y.to_vec(), &options).expect("problem");
+            let (p, rows) = (sum.n_params(), [0, 1, 2, 3, 4, 5]);
+            let theta: Vec<f64> = (0..p).map(|j| 0.4 * (j as f64).cos()).collect();
+            let (mut g, draws) = (vec![0.0; p], 40_000);
+            let (mut mean, mut square) = (vec![0.0; p * p], vec![0.0; p * p]);
+            for seed in 0..draws {
+                sum.sampled_partial(&theta, &rows, seed, &mut g).expect("gradient");
+                for (k, (m, s)) in mean.iter_mut().zip(&mut square).enumerate() {
+                    let v = 6.0 * g[k / p] * g[k % p];
+                    *m += v / draws as f64;
+                    *s += v * v / draws as f64;
+                }
+            }
+            // The links are canonical: the Fisher matrix is the Hessian.
+            let mut fisher = vec![0.0; p * p];
+            sum.partial_hessian(&theta, &rows, &mut fisher).expect("Hessian");
+            for ((m, s), exact) in mean.iter().zip(&square).zip(&fisher) {
+                let error = ((s - m * m).max(0.0) / draws as f64).sqrt();
+                assert!((m - exact).abs() <= 5.0 * error + 1e-14, "{loss:?}: {m} {exact} ± {error}");
+            }
+        }
+        let hinge = LinearSum::new(
+            LinearLoss::SquaredHinge,
+            Features::dense(2, x).expect("features"),
+            vec![0.0, 1.0, 1.0, 0.0, 1.0, 0.0],
+            &LinearOptions::default(),
+        );
+        let refused = hinge.expect("problem").sampled_partial(&[0.0; 3], &[0], 0, &mut [0.0; 3]);
+        assert!(matches!(refused, Err(Error::Unsupported { .. })));
     }
 }

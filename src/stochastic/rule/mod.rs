@@ -46,7 +46,7 @@ mod trust_ratio;
 mod weight_decay;
 
 use super::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Block;
 
 pub use ada_bound::AdaBound;
@@ -90,16 +90,17 @@ pub trait Oracle {
     /// `out ←` its Hessian times `v`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a problem without second derivatives.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for a problem without second derivatives.
     fn hessian_product(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<()>;
-    /// `out ←` the mean gradient of the rows with targets drawn from the model's own distribution at `x`, by this seed.
-    /// Returns the number of rows.
+    /// `out ←` a gradient of the rows with targets drawn from the model's own distribution at `x`, by this seed. Returns the
+    /// number of rows, which times its outer product has the Fisher matrix for its mean.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a problem without such a distribution.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for a problem without such a distribution.
     fn sampled_gradient(&self, x: &[f64], seed: u64, out: &mut [f64]) -> Result<usize> {
         let _ = (x, seed, out);
-        Err(Error::Unsupported { what: "a gradient with drawn targets", requirement: "a model with a distribution of outputs" })
+        let requirement = "a loss that is a negative log-likelihood";
+        Err(crate::Error::Unsupported { what: "a gradient with drawn targets", requirement })
     }
 }
 
@@ -126,7 +127,7 @@ pub trait UpdateRule {
     /// Checks the options; called once before a run.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the option.
+    /// [`Error::Config`](crate::Error::Config) naming the option.
     fn validate(&self) -> Result<()> {
         Ok(())
     }

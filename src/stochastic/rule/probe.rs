@@ -69,7 +69,7 @@ impl Hutchinson {
         clear(&mut self.diagonal, context.x.len());
         let seed = stream(seed, context.clock.step).next_u64();
         let rows = context.oracle.sampled_gradient(context.x, seed, &mut self.diagonal)?;
-        self.diagonal.iter_mut().for_each(|d| *d *= *d * rows as f64);
+        self.diagonal.iter_mut().for_each(|d| *d = rows as f64 * (*d * *d));
         Ok(())
     }
 }

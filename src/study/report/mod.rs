@@ -1,11 +1,13 @@
 //! Reports: SVG charts, one self-contained HTML page, CSV and JSON files. [`write()`] is for a comparison of solvers,
-//! `Regression::write` (feature `fit`) for a fit, [`write_spectrum`] for a curvature study, [`write_training`] for a training run.
+//! `Regression::write` (feature `fit`) for a fit, [`write_spectrum`] for a curvature study, [`write_training`] for a training
+//! run, [`write_race`] for methods of training side by side.
 
 mod charts;
 mod files;
 mod heat;
 mod html;
 pub mod plot;
+mod race;
 #[cfg(feature = "fit")]
 mod regression;
 mod spectrum;
@@ -16,6 +18,7 @@ use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 pub use charts::{Figure, figures};
+pub use race::write_race;
 #[cfg(feature = "fit")]
 pub use regression::{CurvePoint, Regression};
 pub use spectrum::write_spectrum;

@@ -85,6 +85,7 @@ impl Watched {
         self.log.push(EpochPoint {
             epoch: self.iterations as f64,
             samples: self.inner.tally().gradient * self.task.n_terms() as u64,
+            work: self.inner.tally().gradient_equivalents(x.len()),
             seconds: self.log.seconds(),
             objective,
             validation,

@@ -7,6 +7,7 @@
 mod full_batch;
 mod model;
 mod optimizer;
+mod race;
 mod rules;
 mod stochastic;
 mod task;
@@ -21,6 +22,7 @@ use std::time::Instant;
 
 pub use model::{LOSSES, Learner, LossKind, MODELS, ModelKind};
 pub use optimizer::{Optimizer, Rate, SCHEDULES, STOCHASTIC_COMMON, names};
+pub use race::{Band, EXCESSES, Lane, Race, Raced, half_decades};
 pub use rules::{ENTRIES, Entry, Estimation};
 pub use task::{Judge, Score, Task};
 
@@ -51,6 +53,8 @@ pub struct EpochPoint {
     pub epoch: f64,
     /// Gradients of single samples evaluated so far.
     pub samples: u64,
+    /// Gradient equivalents so far; evaluations of the whole objective that are made to look at a stochastic run are left out.
+    pub work: f64,
     /// Seconds since the start.
     pub seconds: f64,
     /// What is minimized: mean loss of the training samples and penalty.

@@ -114,6 +114,24 @@ impl Optimizer {
         }
     }
 
+    /// The rate that tuning starts from, of a stochastic method whose rate was not given.
+    pub fn default_rate(&self) -> Option<f64> {
+        match self {
+            Self::Stochastic { entry, options, .. } => options.get("lr").is_none().then_some(entry.rate),
+            Self::FullBatch(_) => None,
+        }
+    }
+
+    /// The same method with a learning rate.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a rate that is not positive, or a method that has none.
+    pub fn with_rate(&self, rate: f64) -> Result<Self> {
+        let name = self.name();
+        let separator = if name.contains(':') { ',' } else { ':' };
+        Self::parse(&format!("{name}{separator}lr={rate}"))
+    }
+
     /// Whether it uses second derivatives of the loss.
     pub fn needs_hessian(&self) -> bool {
         match self {

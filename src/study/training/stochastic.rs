@@ -59,7 +59,7 @@ impl Begin<'_> {
         let protocol =
             Protocol { epochs: Some(epochs), patience: training.patience, deadline: training.seconds, ..Protocol::default() };
         let solver = Stochastic::new(estimator, rule).averaged(Entry::averaging(options, epochs)).protocol(protocol);
-        let recorder = Recorder { task: task.clone(), log: log.clone() };
+        let recorder = Recorder { task: task.clone(), log: log.clone(), batch: training.batch.unwrap_or(task.n_terms()) };
         let result = Executor::new(task.clone(), solver)
             .configure(|state| state.param(start.to_vec()).max_iters(u64::MAX))
             .add_observer(recorder, ObserverMode::Always)
@@ -83,6 +83,8 @@ impl Begin<'_> {
 struct Recorder {
     task: Task,
     log: Log,
+    /// Samples that a product looks at.
+    batch: usize,
 }
 
 impl Observe<VecState> for Recorder {
@@ -90,15 +92,17 @@ impl Observe<VecState> for Recorder {
         let validation = state.get_param().and_then(|x| self.task.validation(x));
         let validation = validation.transpose()?;
         let (objective, seconds) = (state.get_cost(), self.log.seconds());
-        self.log.push(EpochPoint { epoch: 0.0, samples: 0, seconds, objective, validation, learning_rate: None });
+        self.log.push(EpochPoint { epoch: 0.0, samples: 0, work: 0.0, seconds, objective, validation, learning_rate: None });
         Ok(())
     }
     fn observe_iter(&mut self, _state: &VecState, kv: &KV) -> std::result::Result<(), ArgminError> {
         let number = |key| kv.get(key).and_then(|value| value.get_float());
-        let samples = kv.get("samples").and_then(|value| value.get_uint()).unwrap_or(0);
+        let count = |key| kv.get(key).and_then(|value| value.get_uint()).unwrap_or(0);
+        let (n, products) = (self.task.n_terms() as f64, count("hessian_products") as f64);
         self.log.push(EpochPoint {
             epoch: number("epoch").unwrap_or(f64::NAN),
-            samples,
+            samples: count("samples"),
+            work: (count("sample_gradients") as f64 + products * self.batch as f64) / n,
             seconds: self.log.seconds(),
             objective: number("cost").unwrap_or(f64::NAN),
             validation: number("validation"),

@@ -94,7 +94,7 @@ fn config(name: &str, requirement: &'static str, value: &str) -> Failure {
 }
 
 /// The parts, scaled by the training part if asked for, and the names of its constant features.
-fn scaled(parts: Parts, standardize: bool) -> Result<(Parts, Vec<String>), Failure> {
+pub fn scaled(parts: Parts, standardize: bool) -> Result<(Parts, Vec<String>), Failure> {
     if !standardize {
         return Ok((parts, Vec::new()));
     }
