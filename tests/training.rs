@@ -52,7 +52,7 @@ fn full_batch_and_stochastic_methods_reach_the_same_minimum() {
     let newton = with("newton:gtol=1e-12", 50);
     assert_eq!(newton.stop.reason, "gradient", "{}", newton.stop.text);
     for (optimizer, epochs) in
-        [("lbfgs:gtol=1e-10", 500), ("trust_region_steihaug:gtol=1e-11", 100), ("sag", 300), ("saga", 300), ("svrg", 600)]
+        [("lbfgs:gtol=1e-10", 500), ("trust_region_steihaug:gtol=1e-11", 100), ("sag", 300), ("saga", 300), ("svrg:lr=0.5", 600)]
     {
         let other = with(optimizer, epochs);
         assert!(other.sound, "{optimizer}: {}", other.stop.text);

@@ -327,7 +327,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "lars",
         about: "momentum with rates by layers",
-        rate: 1.0,
+        rate: 0.1,
         estimation: Estimation::MiniBatch,
         needs_hessian: false,
         keys: &[MOMENTUM, DECAY],

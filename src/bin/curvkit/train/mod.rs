@@ -25,7 +25,6 @@ pub fn train(args: &TrainArgs) -> Result<Done, Failure> {
     let samples = source.open()?;
     let split = Split { validation: args.validation, test: args.test, seed: args.seed, stratified: true };
     let (parts, constant) = scaled(samples.split(&split)?, args.standardize)?;
-    notes(&training, &parts, &constant);
     if let Some(directory) = &args.out {
         prepare(directory)?;
     }
@@ -41,6 +40,7 @@ pub fn train(args: &TrainArgs) -> Result<Done, Failure> {
     );
     bar.finish_and_clear();
     let trained = trained?;
+    notes(args, &parts, &constant);
     let report = Report { args, training: &training, samples: &samples, parts: &parts, constant: &constant, trained: &trained };
     let document = report.json();
     let text = report.text();
@@ -110,11 +110,9 @@ pub fn scaled(parts: Parts, standardize: bool) -> Result<(Parts, Vec<String>), F
 }
 
 /// What a user may not expect, on stderr.
-fn notes(training: &Training, parts: &Parts, constant: &[String]) {
+fn notes(args: &TrainArgs, parts: &Parts, constant: &[String]) {
     let n = parts.train.n();
-    if let (Some(batch), Optimizer::Stochastic { .. }) = (training.batch, &training.optimizer)
-        && batch > n
-    {
+    if let Some(batch) = args.batch.as_ref().and_then(|text| text.parse::<usize>().ok()).filter(|batch| *batch > n) {
         warn(&format!("note: a batch of {batch} is all {n} training samples"));
     }
     if !constant.is_empty() {
