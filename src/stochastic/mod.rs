@@ -17,8 +17,12 @@ pub mod methods;
 pub mod rule;
 pub mod schedule;
 mod solver;
+mod solver_linear;
+mod solver_newton;
 mod stopping;
 
 pub use clock::Clock;
 pub use solver::Stochastic;
+pub use solver_linear::{LinearSag, LinearStep};
+pub use solver_newton::SampleNewton;
 pub use stopping::{Cadence, Protocol};
