@@ -134,7 +134,8 @@ fn theirs(python: &str, folder: &Path, name: &str, fstar: f64, repeats: usize) -
 
 /// The cost at the minimum, by Newton steps on the whole sum until they change nothing.
 fn minimum(data: &Data) -> f64 {
-    let solver = SampleNewton { first: Some(data.y.len()), tolerance: 1e-18, keep: 0.0, ..SampleNewton::default() };
+    let mut solver = SampleNewton::default();
+    (solver.first, solver.tolerance, solver.keep) = (Some(data.y.len()), 1e-18, 0.0);
     let problem = data.problem(data.x.clone());
     let start = vec![0.0; problem.n_params()];
     let run = Executor::new(problem, solver).configure(|s: State| s.param(start).max_iters(60)).run().expect("a run");
@@ -164,6 +165,13 @@ fn main() {
     }
 }
 
+/// Without evaluations of the cost on the way.
+fn bare(solver: LinearSag) -> LinearSag {
+    let mut solver = solver;
+    solver.evaluate_every = 0;
+    solver
+}
+
 /// Every method on one set.
 fn table(name: &str, data: &Data, peer: impl FnOnce() -> Vec<Row>, repeats: usize) {
     let fstar = minimum(data);
@@ -181,8 +189,8 @@ fn table(name: &str, data: &Data, peer: impl FnOnce() -> Vec<Row>, repeats: usiz
     own.iter().for_each(show);
     if !large {
         let sags = [
-            ours(data, "SAG", || LinearSag { evaluate_every: 0, ..LinearSag::sag(1) }, fstar, repeats),
-            ours(data, "SAGA", || LinearSag { evaluate_every: 0, ..LinearSag::saga(1) }, fstar, repeats),
+            ours(data, "SAG", || bare(LinearSag::sag(1)), fstar, repeats),
+            ours(data, "SAGA", || bare(LinearSag::saga(1)), fstar, repeats),
         ];
         sags.iter().for_each(show);
         own.extend(sags);

@@ -224,7 +224,8 @@ fn lipschitz_constants_bound_the_curvature_of_their_terms() {
                 v.iter_mut().zip(&image).for_each(|(v, i)| *v = scale * i);
             }
             assert!(largest <= bound * (1.0 + 1e-12), "{what}: {largest} > {bound}");
-            if matches!(loss, LinearLoss::Squared | LinearLoss::Logistic) {
+            // A free intercept has no share in the regulariser.
+            if matches!(loss, LinearLoss::Squared | LinearLoss::Logistic) && !problem.has_intercept() {
                 assert!(largest > 0.99 * bound, "{what}: {largest} far below {bound}");
             }
         }
@@ -286,9 +287,7 @@ fn labels_of_one_class_are_reported_or_have_a_minimum() {
         assert!(message.contains("one class only"), "{message}");
         let fixed = LinearOptions { intercept: false, ..free.clone() };
         let problem = LinearSum::new(loss, features(), y, &fixed).expect("a problem");
-        let start = vec![0.0; problem.n_params()];
-        let run = Executor::new(problem.clone(), methods::newton()).configure(|s: Vectors| s.param(start).max_iters(50)).run();
-        let x = run.expect("a run").state.best_param.expect("a point");
+        let (x, ..) = solve(&problem, newton(None, 1e-20));
         assert!(norm_inf(&problem.gradient(&x).expect("a gradient")) < 1e-8);
     }
     // One sample, and a constant feature.
@@ -296,10 +295,23 @@ fn labels_of_one_class_are_reported_or_have_a_minimum() {
     assert_eq!(one.expect("a problem").cost(&vec![0.0, 3.0]).expect("a cost"), 0.0);
 }
 
+fn newton(first: Option<usize>, tolerance: f64) -> SampleNewton {
+    let mut solver = SampleNewton::default();
+    (solver.first, solver.tolerance) = (first, tolerance);
+    solver
+}
+
 fn solve<S: Solver<LinearSum, Vectors>>(problem: &LinearSum, solver: S) -> (Vec<f64>, S, u64) {
     let start = vec![0.0; problem.n_params()];
     let run = Executor::new(problem.clone(), solver).configure(|s: Vectors| s.param(start).max_iters(300)).run().expect("a run");
-    (run.state.best_param.expect("a point"), run.solver, run.state.iter)
+    let mut x = run.state.best_param.expect("a point");
+    // A softmax leaves a common part of its intercepts open.
+    let (k, n) = (problem.n_outputs(), x.len());
+    if k > 1 && problem.has_intercept() {
+        let mean = x[n - k..].iter().sum::<f64>() / k as f64;
+        x[n - k..].iter_mut().for_each(|b| *b -= mean);
+    }
+    (x, run.solver, run.state.iter)
 }
 
 #[test]
@@ -310,8 +322,10 @@ fn logistic_minimum_is_that_of_the_generalized_linear_model() {
     let glm = Glm::new(Family::Binomial, Link::Logit, 5, columns, data.y.clone()).expect("a model");
     let glm = glm.with_weights(data.weights.clone()).expect("weights");
     let start = glm.start().expect("a start");
-    let run = Executor::new(glm, methods::newton()).configure(|s: Vectors| s.param(start).max_iters(50)).run().expect("a run");
-    let (found, ..) = solve(&data.problem(LinearLoss::Logistic, data.dense(), true, 0.0), SampleNewton::default());
+    let mut solver = methods::newton();
+    (solver.stopping.gtol_abs, solver.stopping.gtol_rel) = (1e-11, 0.0);
+    let run = Executor::new(glm, solver).configure(|s: Vectors| s.param(start).max_iters(50)).run().expect("a run");
+    let (found, ..) = solve(&data.problem(LinearLoss::Logistic, data.dense(), true, 0.0), newton(None, 1e-22));
     assert_close(&found, &run.state.best_param.expect("a point"), 1e-9, "coefficients");
 }
 
@@ -337,7 +351,7 @@ fn newton_methods_agree_on_the_minimum() {
         let (expected, ..) = solve(problem, methods::trust_region_exact());
         let (preconditioned, ..) = solve(problem, methods::newton_cg_preconditioned());
         let (plain, ..) = solve(problem, methods::newton_cg());
-        let (sampled, solver, iterations) = solve(problem, SampleNewton { first: Some(8), ..SampleNewton::default() });
+        let (sampled, solver, iterations) = solve(problem, newton(Some(8), 1e-20));
         // The gradient test of the classical methods is 1e-8.
         let tolerance = if loss == LinearLoss::Poisson { 1e-5 } else { 1e-6 };
         assert_close(&preconditioned, &expected, tolerance, what);
@@ -357,7 +371,8 @@ fn preconditioning_saves_products_on_badly_scaled_features() {
     let (a, plain, _) = solve(&problem, methods::newton_cg());
     let (b, preconditioned, _) = solve(&problem, methods::newton_cg_preconditioned());
     let (fa, fb) = (problem.cost(&a).expect("a cost"), problem.cost(&b).expect("a cost"));
-    assert!(fb <= fa + 1e-10, "{fb} {fa}");
+    // Gradients of 1e-6 over curvatures from 1e-3 on.
+    assert!(fb <= fa + 1e-8, "{fb} {fa}");
     let (many, few) = (plain.tally().hessian_product, preconditioned.tally().hessian_product);
     assert!(4 * few < many, "{few} products with, {many} without");
 }
@@ -369,7 +384,7 @@ fn growing_samples_need_few_hessians_of_the_whole() {
     x.iter_mut().enumerate().for_each(|(at, x)| *x *= 10f64.powi((at % 6) as i32 - 3));
     let options = LinearOptions { l2: 1e-6, ..LinearOptions::default() };
     let problem = LinearSum::new(LinearLoss::Logistic, Features::dense(6, x).expect("features"), data.y, &options).expect("a problem");
-    let (whole, ..) = solve(&problem, SampleNewton { first: Some(40_000), ..SampleNewton::default() });
+    let (whole, ..) = solve(&problem, newton(Some(40_000), 1e-14));
     let (grown, solver, _) = solve(&problem, SampleNewton::default());
     let (a, b) = (problem.cost(&whole).expect("a cost"), problem.cost(&grown).expect("a cost"));
     assert!((a - b).abs() < 1e-14, "{a} {b}");
