@@ -51,7 +51,8 @@ impl Data {
     fn synthetic(n: usize, p: usize) -> Self {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
         let scales: Vec<f64> = (0..p).map(|_| 10f64.powf(rng.random_range(-3.0..3.0))).collect();
-        let w: Vec<f64> = scales.iter().map(|s| -> f64 { 2.0 / (s * (p as f64).sqrt()) * rng.sample::<f64, _>(StandardNormal) }).collect();
+        let w: Vec<f64> =
+            scales.iter().map(|s| -> f64 { 2.0 / (s * (p as f64).sqrt()) * rng.sample::<f64, _>(StandardNormal) }).collect();
         let mut x = vec![0.0; n * p];
         x.iter_mut().enumerate().for_each(|(at, x)| {
             let normal: f64 = StandardNormal.sample(&mut rng);
@@ -110,7 +111,11 @@ fn ours<S: Solver<LinearSum, State>>(data: &Data, name: &str, make: impl Fn() ->
         let began = Instant::now();
         let problem = data.problem(x);
         let start = vec![0.0; problem.n_params()];
-        let run = Executor::new(problem, solver).configure(|s: State| s.param(start).max_iters(iterations)).timer(false).run().expect("a run");
+        let run = Executor::new(problem, solver)
+            .configure(|s: State| s.param(start).max_iters(iterations))
+            .timer(false)
+            .run()
+            .expect("a run");
         seconds = f64::min(seconds, began.elapsed().as_secs_f64());
         excess = (run.state.best_cost - fstar) / fstar.abs().max(1.0);
     }
@@ -127,7 +132,12 @@ fn theirs(python: &str, folder: &Path, name: &str, fstar: f64, repeats: usize) -
         .map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
             let number = |at: usize| words[at].parse().unwrap_or(f64::NAN);
-            Row { name: format!("scikit-learn {}", words[0]), iterations: number(1) as u64, seconds: number(2), excess: number(3) }
+            Row {
+                name: format!("scikit-learn {}", words[0]),
+                iterations: number(1) as u64,
+                seconds: number(2),
+                excess: number(3),
+            }
         })
         .collect()
 }
@@ -203,7 +213,9 @@ fn table(name: &str, data: &Data, peer: impl FnOnce() -> Vec<Row>, repeats: usiz
     let best = |rows: &[Row]| rows.iter().map(|row| row.seconds).fold(f64::NAN, f64::min);
     println!("{:34} {:23.2}", "ratio of the best, theirs to ours", best(&peers) / best(&own));
     for (mine, other) in [("SAG", "scikit-learn sag"), ("SAGA", "scikit-learn saga")] {
-        let of = |rows: &[Row], name: &str| rows.iter().find(|row| row.name == name).map_or((f64::NAN, 0), |row| (row.seconds, row.iterations));
+        let of = |rows: &[Row], name: &str| {
+            rows.iter().find(|row| row.name == name).map_or((f64::NAN, 0), |row| (row.seconds, row.iterations))
+        };
         let ((a, m), (b, k)) = (of(&own, mine), of(&peers, other));
         println!("{:34} {:23.2}   an epoch {:.2}", format!("{mine}, theirs to ours"), b / a, b / k as f64 / (a / m as f64));
     }

@@ -147,8 +147,7 @@ fn gradients_and_products_equal_differences() {
         if smooth {
             let mut product = vec![0.0; w.len()];
             problem.hessian_product(&w, &v, &mut product).expect("a product");
-            let expected: Vec<f64> =
-                (0..w.len()).map(|j| slope(&|t| problem.gradient(&at(t)).expect("a gradient")[j])).collect();
+            let expected: Vec<f64> = (0..w.len()).map(|j| slope(&|t| problem.gradient(&at(t)).expect("a gradient")[j])).collect();
             assert_close(&product, &expected, 1e-7, what);
         }
     });
@@ -236,7 +235,8 @@ fn lipschitz_constants_bound_the_curvature_of_their_terms() {
 fn tiny_losses_keep_their_digits() {
     let one = |loss, y: f64, w: Vec<f64>| {
         let options = LinearOptions { intercept: false, ..LinearOptions::default() };
-        let problem = LinearSum::new(loss, Features::dense(1, vec![1.0]).expect("features"), vec![y], &options).expect("a problem");
+        let problem =
+            LinearSum::new(loss, Features::dense(1, vec![1.0]).expect("features"), vec![y], &options).expect("a problem");
         (problem.cost(&w).expect("a cost"), problem.gradient(&w).expect("a gradient"))
     };
     let tiny = (-40f64).exp();
@@ -258,7 +258,10 @@ fn data_that_cannot_be_are_reported() {
     assert!(matches!(new(LinearLoss::Logistic, vec![0.0, 1.0], &options), Err(Error::Dimension { .. })));
     assert!(matches!(new(LinearLoss::Logistic, vec![0.0, 1.0, 2.0], &options), Err(Error::Observation { row: 2, .. })));
     assert!(matches!(new(LinearLoss::Softmax { classes: 1 }, vec![0.0; 3], &options), Err(Error::Config { .. })));
-    assert!(matches!(new(LinearLoss::Softmax { classes: 3 }, vec![0.0, 1.5, 2.0], &options), Err(Error::Observation { row: 1, .. })));
+    assert!(matches!(
+        new(LinearLoss::Softmax { classes: 3 }, vec![0.0, 1.5, 2.0], &options),
+        Err(Error::Observation { row: 1, .. })
+    ));
     assert!(matches!(new(LinearLoss::Poisson, vec![0.0, -1.0, 2.0], &options), Err(Error::Observation { row: 1, .. })));
     assert!(matches!(new(LinearLoss::Squared, vec![0.0, f64::NAN, 2.0], &options), Err(Error::Observation { row: 1, .. })));
     let l2 = LinearOptions { l2: -1.0, ..LinearOptions::default() };
@@ -383,14 +386,14 @@ fn growing_samples_need_few_hessians_of_the_whole() {
     let mut x = data.x.clone();
     x.iter_mut().enumerate().for_each(|(at, x)| *x *= 10f64.powi((at % 6) as i32 - 3));
     let options = LinearOptions { l2: 1e-6, ..LinearOptions::default() };
-    let problem = LinearSum::new(LinearLoss::Logistic, Features::dense(6, x).expect("features"), data.y, &options).expect("a problem");
+    let problem =
+        LinearSum::new(LinearLoss::Logistic, Features::dense(6, x).expect("features"), data.y, &options).expect("a problem");
     let (whole, ..) = solve(&problem, newton(Some(40_000), 1e-14));
     let (grown, solver, _) = solve(&problem, SampleNewton::default());
     let (a, b) = (problem.cost(&whole).expect("a cost"), problem.cost(&grown).expect("a cost"));
     assert!((a - b).abs() < 1e-14, "{a} {b}");
-    // Rows that went into Hessians are few: gradients of the whole, three passes or so.
-    assert!(solver.tally().sample_gradient < 5 * 40_000, "{}", solver.tally().sample_gradient);
-    // Scaling a variable changes nothing.
+    // Steps on the whole with the factorization of the last sample: each takes its error down by about d/m, and costs a pass.
+    assert!(solver.tally().sample_gradient < 8 * 40_000, "{}", solver.tally().sample_gradient);
     assert!(solver.stop().expect("a stop").converged());
 }
 

@@ -102,15 +102,19 @@ fn estimators_under_a_learning_rate_equal_scikit_learn() {
     for name in FIXTURES {
         let data = fixture(name);
         // Its intercepts decay on sparse data; the estimators know no such thing.
-        for run in data["runs"].as_array().expect("runs").iter().filter(|run| {
-            run["decay"].as_f64() == Some(1.0) || run["intercept"].as_bool() == Some(false)
-        }) {
+        for run in data["runs"]
+            .as_array()
+            .expect("runs")
+            .iter()
+            .filter(|run| run["decay"].as_f64() == Some(1.0) || run["intercept"].as_bool() == Some(false))
+        {
             let problem = problem(&data, run);
             let estimator = with(Tabulated::sag(0), |s| s.method = method(run));
             let estimator = estimator.start(TableStart::Seen).selection(Selection::Given(indices(&run["order"])));
             let solver = Stochastic::new(estimator, LearningRate(run["step"].as_f64().expect("step").into()));
             let start = vec![0.0; problem.n_params()];
-            let state = Executor::new(problem, solver).configure(|s: Vectors| s.param(start).max_iters(6)).run().expect("a run").state;
+            let state =
+                Executor::new(problem, solver).configure(|s: Vectors| s.param(start).max_iters(6)).run().expect("a run").state;
             let error = compare(state.param.as_ref().expect("a point"), run, 5);
             assert!(error < 1e-12, "{name}, {:?}: {error:e}", method(run));
         }
@@ -265,7 +269,8 @@ fn saga_with_terms_by_lipschitz_constants_is_unbiased() {
 
 #[test]
 fn table_mean_equals_the_mean_of_the_terms_it_has_seen() {
-    for (loss, start) in LOSSES.into_iter().zip([TableStart::AtStart, TableStart::Centred, TableStart::Seen, TableStart::AtStart]) {
+    for (loss, start) in LOSSES.into_iter().zip([TableStart::AtStart, TableStart::Centred, TableStart::Seen, TableStart::AtStart])
+    {
         let problem = random(loss, 25, 4, true);
         let dim = problem.n_params();
         let (n, mut x) = (25, vec![0.2; dim]);
@@ -312,7 +317,8 @@ fn run<E: GradientEstimator<LinearSum>>(problem: &LinearSum, estimator: E, steps
     let mut solver = Stochastic::new(estimator, LearningRate(0.2.into()));
     solver.protocol.iteration = curvkit::stochastic::Cadence::Steps(1);
     let start = vec![0.3; problem.n_params()];
-    let run = Executor::new(problem.clone(), solver).configure(|s: Vectors| s.param(start).max_iters(steps)).run().expect("a run");
+    let run =
+        Executor::new(problem.clone(), solver).configure(|s: Vectors| s.param(start).max_iters(steps)).run().expect("a run");
     run.state.param.expect("a point")
 }
 
@@ -483,7 +489,8 @@ where
 {
     let mut problem = argmin::core::Problem::new(problem.clone());
     let mut solver = solver;
-    let mut state = Vectors::new().param(vec![0.1; problem.problem.as_ref().expect("a problem").n_params()]).max_iters(iterations);
+    let mut state =
+        Vectors::new().param(vec![0.1; problem.problem.as_ref().expect("a problem").n_params()]).max_iters(iterations);
     state = solver.init(&mut problem, state).expect("a start").0;
     for k in 0..iterations {
         if split == Some(k) {
@@ -529,7 +536,9 @@ fn options_out_of_range_are_reported() {
     let problem = random(LinearLoss::Logistic, 10, 3, false);
     let start = || vec![0.0; problem.n_params()];
     let fails = |set: &dyn Fn(&mut LinearSag)| {
-        let run = Executor::new(problem.clone(), with(LinearSag::sag(0), set)).configure(|s: Vectors| s.param(start()).max_iters(3)).run();
+        let run = Executor::new(problem.clone(), with(LinearSag::sag(0), set))
+            .configure(|s: Vectors| s.param(start()).max_iters(3))
+            .run();
         run.err().map(|e| e.to_string()).unwrap_or_default()
     };
     assert!(fails(&|s| s.step = LinearStep::Constant(100.0)).contains("step"));
@@ -553,8 +562,8 @@ fn options_out_of_range_are_reported() {
 fn step_that_diverges_keeps_the_last_finite_point() {
     let problem = random(LinearLoss::Squared, 20, 3, false);
     let options = LinearOptions { l2: 0.0, ..LinearOptions::default() };
-    let problem =
-        LinearSum::new(LinearLoss::Squared, problem.features().clone(), problem.response().to_vec(), &options).expect("a problem");
+    let problem = LinearSum::new(LinearLoss::Squared, problem.features().clone(), problem.response().to_vec(), &options)
+        .expect("a problem");
     let solver = with(LinearSag::saga(0), |s| s.step = LinearStep::Constant(1e3));
     let start = vec![0.1; problem.n_params()];
     let run = Executor::new(problem, solver).configure(|s: Vectors| s.param(start).max_iters(1000)).run().expect("a run");

@@ -38,7 +38,10 @@ use super::subproblem::{
     CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, SparseSolver, Steihaug, TruncatedCg,
     TwoDimensional,
 };
-use crate::curvature::{Absolute, Bfgs, Certified, Fisher, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, PreconditionedProducts, Sr1};
+use crate::curvature::{
+    Absolute, Bfgs, Certified, Fisher, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, PreconditionedProducts,
+    Sr1,
+};
 
 /// Newton's method with a line search: Cholesky, else a modified factorization; backtracking.
 pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {

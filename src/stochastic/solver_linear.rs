@@ -46,7 +46,8 @@ pub enum LinearStep {
 /// let features = Features::dense(1, vec![-1.0, 0.5, 0.1, 2.0])?;
 /// let options = LinearOptions { l2: 0.1, ..LinearOptions::default() };
 /// let model = LinearSum::new(LinearLoss::Logistic, features, vec![0.0, 1.0, 0.0, 1.0], &options)?;
-/// let solver = LinearSag { gradient_tolerance: 1e-10, ..LinearSag::saga(1) };
+/// let mut solver = LinearSag::saga(1);
+/// solver.gradient_tolerance = 1e-10;
 /// let run = Executor::new(model, solver).configure(|s| s.param(vec![0.0, 0.0]).max_iters(2000)).run()?;
 /// assert!(run.state.iter < 2000);
 /// # Ok::<(), argmin::core::Error>(())
@@ -138,10 +139,17 @@ impl LinearSag {
         let decay = self.intercept_decay;
         Error::check_option(decay > 0.0 && decay.is_finite(), "intercept_decay", "finite and positive", decay)?;
         let tolerance = self.gradient_tolerance;
-        Error::check_option(tolerance >= 0.0 && tolerance.is_finite(), "gradient_tolerance", "finite and not negative", tolerance)?;
+        Error::check_option(
+            tolerance >= 0.0 && tolerance.is_finite(),
+            "gradient_tolerance",
+            "finite and not negative",
+            tolerance,
+        )?;
         match self.step {
             LinearStep::Lipschitz => Ok(()),
-            LinearStep::Constant(rate) => Error::check_option(rate > 0.0 && rate.is_finite(), "step", "finite and positive", rate),
+            LinearStep::Constant(rate) => {
+                Error::check_option(rate > 0.0 && rate.is_finite(), "step", "finite and positive", rate)
+            }
             LinearStep::Search(search) => search.validate(),
         }
     }
@@ -254,11 +262,17 @@ impl LinearSag {
                         }
                         return;
                     }
-                    for ((w, s), x) in w[..at].chunks_exact_mut(k).zip(sum.chunks_exact_mut(k)).zip(x) {
-                        let direct = step.direct * x;
-                        for ((w, s), d) in w.iter_mut().zip(s).zip(delta) {
-                            *s += d * x;
-                            *w = step.shrink * *w - (step.mean * *s + direct * d);
+                    // Features that are zero, as many are, only take part in the long loop.
+                    for (s, x) in sum.chunks_exact_mut(k).zip(x).filter(|(_, x)| **x != 0.0) {
+                        s.iter_mut().zip(delta).for_each(|(s, d)| *s += d * x);
+                    }
+                    for (w, s) in w[..at].iter_mut().zip(&*sum) {
+                        *w = step.shrink * *w - step.mean * s;
+                    }
+                    if step.direct != 0.0 {
+                        for (w, x) in w[..at].chunks_exact_mut(k).zip(x).filter(|(_, x)| **x != 0.0) {
+                            let direct = step.direct * x;
+                            w.iter_mut().zip(delta).for_each(|(w, d)| *w -= direct * d);
                         }
                     }
                 },
@@ -400,7 +414,7 @@ impl<P: Vector> Solver<LinearSum<P>, State<P>> for LinearSag {
         };
         let mut stop = borrow(problem).map(|o| self.epoch(o, &mut x))?;
         let last = stop.is_some() || state.iter + 1 >= state.max_iters;
-        if last || (self.evaluate_every > 0 && (state.iter + 1) % self.evaluate_every == 0) {
+        if last || (self.evaluate_every > 0 && (state.iter + 1).is_multiple_of(self.evaluate_every)) {
             match borrow(problem).and_then(|o| self.cost(o, &x)) {
                 Ok(cost) if cost.is_finite() => state.cost = cost,
                 Ok(value) => stop = Some(Stop::Diverged { value, bound: f64::MAX }),

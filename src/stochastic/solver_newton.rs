@@ -318,6 +318,10 @@ where
         state.param = Some(x);
         let kv: KV = argmin::kv!("sample" => self.run.sample as u64; "decrement" => self.run.decrement.unwrap_or(f64::NAN););
         if let Some(stop) = stop {
+            if stop.converged() && state.cost - state.best_cost <= ROUNDING * state.cost.abs() {
+                // The answer is the point that meets the test, not one that is lower in the rounding of the cost.
+                state.best_cost = f64::INFINITY;
+            }
             terminate(&mut state, &stop);
             self.run.stop = Some(stop);
         }

@@ -79,7 +79,12 @@ impl Protocol {
         let epochs = self.epochs.unwrap_or(1.0);
         Error::check_option(epochs > 0.0, "epochs", "positive", epochs)?;
         let tolerance = self.gradient_tolerance;
-        Error::check_option(tolerance >= 0.0 && tolerance.is_finite(), "gradient_tolerance", "finite and not negative", tolerance)?;
+        Error::check_option(
+            tolerance >= 0.0 && tolerance.is_finite(),
+            "gradient_tolerance",
+            "finite and not negative",
+            tolerance,
+        )?;
         Error::check_option(self.patience != Some(0), "patience", "positive", 0)?;
         Error::check_option((0.0..1.0).contains(&self.improvement), "improvement", "at least 0 and below 1", self.improvement)?;
         Error::check_option(self.divergence > 1.0, "divergence", "greater than 1", self.divergence)?;
