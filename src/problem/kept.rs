@@ -51,7 +51,7 @@ impl<T> Kept<T> {
 impl<T> Points<T> {
     /// A point that nobody else holds.
     fn free(&mut self) -> Option<Arc<T>> {
-        let free = |point: &mut Option<Arc<T>>| point.take_if(|point| Arc::get_mut(point).is_some());
+        let free = |point: &mut Option<Arc<T>>| point.take_if(|point| Arc::strong_count(point) == 1);
         free(&mut self.spare).or_else(|| free(&mut self.last))
     }
 }

@@ -180,8 +180,11 @@ impl Subproblem for MoreHebden {
         }
         self.radius = radius;
         Error::check_len("step", model.gradient.len(), p.len())?;
-        let (mu, inner, scaled) =
-            if self.newton.length <= radius { (0.0, 0, self.qr.solve_undamped().0) } else { self.search(radius) };
+        let (mu, inner, scaled) = if self.newton.length <= (1.0 + self.tolerance) * radius {
+            (0.0, 0, self.qr.solve_undamped().0)
+        } else {
+            self.search(radius)
+        };
         self.multiplier = mu;
         self.qr.step(p);
         let (image, damped) = (self.qr.image(), mu * scaled * scaled);
