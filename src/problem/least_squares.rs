@@ -153,7 +153,11 @@ impl<R: Residuals, P> LeastSquares<R, P> {
     }
 
     fn pass(&self, x: &[f64]) -> Result<Arc<Pass<R>>> {
-        self.kept.at(|pass| same_bits(&pass.x, x), |pass| pass.renew(x), || Pass::new(self.residuals.clone(), x))
+        self.look(x, Arc::clone)
+    }
+
+    fn look<V>(&self, x: &[f64], look: impl FnOnce(&Arc<Pass<R>>) -> V) -> Result<V> {
+        self.kept.at(|pass| same_bits(&pass.x, x), |pass| pass.renew(x), || Pass::new(self.residuals.clone(), x), look)
     }
 }
 
@@ -174,7 +178,7 @@ impl<R: Residuals, P: Vector> CostFunction for LeastSquares<R, P> {
     type Param = P;
     type Output = f64;
     fn cost(&self, x: &P) -> std::result::Result<f64, ArgminError> {
-        Ok(self.pass(x.as_slice())?.cost)
+        Ok(self.look(x.as_slice(), |pass| pass.cost)?)
     }
 }
 

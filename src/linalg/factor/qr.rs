@@ -65,12 +65,11 @@ impl PivotedQr {
             self.resize(n, m);
         }
         self.scale.copy_from_slice(scale);
-        self.columns.copy_from_slice(gram.jacobian);
         self.order.clear();
         self.order.extend(0..n);
         if m > 0 {
-            for (column, d) in self.columns.chunks_exact_mut(m).zip(scale) {
-                column.iter_mut().for_each(|v| *v /= d);
+            for (j, (column, d)) in self.columns.chunks_exact_mut(m).zip(scale).enumerate() {
+                column.iter_mut().zip(gram.column(j)).for_each(|(v, a)| *v = a / d);
             }
             self.triangularize(m, gram.residual);
         }
