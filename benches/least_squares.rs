@@ -130,7 +130,9 @@ const SOLVES: u32 = 20;
 fn duel(residuals: &Shared, start: &[f64]) -> [f64; 2] {
     let round = |solve: &dyn Fn(&Shared, &[f64]) -> Result| {
         let began = Instant::now();
-        (0..SOLVES).for_each(|_| drop(black_box(solve(residuals, black_box(start)))));
+        for _ in 0..SOLVES {
+            black_box(solve(residuals, black_box(start)));
+        }
         began.elapsed().as_nanos() as f64 / f64::from(SOLVES)
     };
     (0..ROUNDS).fold([f64::INFINITY; 2], |[a, b], _| [a.min(round(&ours)), b.min(round(&theirs))])

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn started() -> MinpackRadius {
-        MinpackRadius { first: false, ..MinpackRadius::default() }
+        MinpackRadius { first: false, opening: false, ..MinpackRadius::default() }
     }
 
     fn next(verdict: Verdict) -> f64 {
@@ -119,10 +119,26 @@ mod tests {
         assert_eq!(rules.first_size(&Start { scaled_x_norm: Some(0.0), ..START }), 10.0);
     }
 
+    /// On the boundary the multiplier makes the prediction larger than half the slope.
+    fn boundary(actual: f64) -> Trial {
+        Trial { slope: -1.5, ..ball(2.0, 1.9, 1.0, actual) }
+    }
+
+    #[test]
+    fn radius_quadruples_until_a_step_is_interior_or_no_longer_good() {
+        let interior = Trial { slope: -2.0, ..boundary(0.8) };
+        for (last, then) in [(boundary(0.5), 2.0), (interior, 3.8)] {
+            let mut rules = MinpackRadius::default();
+            rules.first_size(&START);
+            assert_eq!(next(rules.judge(&boundary(0.8))), 7.6);
+            assert_eq!(next(rules.judge(&boundary(0.9))), 7.6);
+            assert_eq!(next(rules.judge(&last)), then);
+            assert_eq!(next(rules.judge(&boundary(0.8))), 3.8);
+        }
+    }
+
     #[test]
     fn good_and_interior_steps_double_fair_ones_keep_poor_ones_halve() {
-        // On the boundary the multiplier makes the prediction larger than half the slope.
-        let boundary = |actual| Trial { slope: -1.5, ..ball(2.0, 1.9, 1.0, actual) };
         assert_eq!(next(started().judge(&boundary(0.8))), 3.8);
         assert_eq!(next(started().judge(&boundary(0.5))), 2.0);
         assert_eq!(next(started().judge(&Trial { slope: -2.0, ..boundary(0.5) })), 3.8);

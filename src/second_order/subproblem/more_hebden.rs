@@ -19,7 +19,8 @@ use crate::second_order::Ball;
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MoreHebden {
-    /// Relative tolerance on `‖D p‖ = Δ`. Default 0.1 (Moré).
+    /// Relative tolerance on `‖D p‖ = Δ`; an undamped step that is longer than `Δ` by no more than that is taken as it is.
+    /// Default 0.1 (Moré).
     pub tolerance: f64,
     /// Bend the step along the second derivative of the residuals (geodesic acceleration): one evaluation of the residuals
     /// a trial, which pays in curved valleys. Default false.
