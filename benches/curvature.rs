@@ -2,11 +2,12 @@
 //!
 //! Batch 1000, tanh, f64, squared error. The gradient starts from nothing (forward, backward and weight sweeps); products,
 //! factors and diagonals have the forward and backward passes at the point. What a call holds at its peak is printed in units
-//! of the network's activations, inputs and outputs included.
+//! of the network's activations, inputs and outputs included. Checkpoints are measured on a gradient and a Hessian product from
+//! nothing, with the memory that the pass keeps and what is held at the peak.
 
 use curvkit::curvature::{EmpiricalFisher, Fisher, GaussNewton, Kfac, MonteCarloFisher, OuterProducts};
 use curvkit::loss::SquaredError;
-use curvkit::model::{Activation, Batch, Initialization, Network};
+use curvkit::model::{Activation, Batch, Checkpoints, Initialization, Model, Network};
 use curvkit::problem::Supervised;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
@@ -14,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -88,12 +90,54 @@ fn normal(dim: usize, n: usize, seed: u64) -> Batch {
     Batch::new(dim, (0..dim * n).map(|_| random.sample(StandardNormal)).collect()).expect("batch")
 }
 
+/// Time and memory of a gradient and of a Hessian product from nothing, by what passes keep.
+fn checkpoints(net: &Network, theta: &[f64], inputs: &Batch, activations: f64) {
+    let inputs = Arc::new(inputs.clone());
+    let mut out = vec![0.0; theta.len()];
+    let mut all = [f64::NAN; 2];
+    let rules = [Checkpoints::All, Checkpoints::Every(2), Checkpoints::Every(3), Checkpoints::Every(4), Checkpoints::None];
+    for rule in rules {
+        let net = net.clone().checkpoints(rule).expect("checkpoints");
+        let before = IN_USE.load(Relaxed);
+        let pass = net.forward(theta, &inputs).expect("pass");
+        let kept = (IN_USE.load(Relaxed) - before - 8 * theta.len()) as f64 / activations;
+        drop(pass);
+        print!("  {:24} keeps {kept:.2} activations", format!("checkpoints {rule:?}"));
+        let works: [(&str, &dyn Fn(&mut [f64])); 2] = [
+            ("gradient", &|out| {
+                let pass = net.forward(theta, &inputs).expect("pass");
+                let back = pass.clone().backward(pass.outputs()).expect("backward pass");
+                back.gradient(out).expect("gradient");
+            }),
+            ("Hessian product", &|out| {
+                let pass = net.forward(theta, &inputs).expect("pass");
+                let back = pass.clone().backward(pass.outputs()).expect("backward pass");
+                let mut turn = |change: &[f64], out: &mut [f64]| {
+                    out.copy_from_slice(change);
+                    Ok(())
+                };
+                back.second_product(theta, &mut turn, out).expect("product");
+            }),
+        ];
+        for ((what, work), all) in works.into_iter().zip(&mut all) {
+            let ms = time(|| work(&mut out));
+            if rule == Checkpoints::All {
+                *all = ms;
+            }
+            // The pass has its own copy of the parameters.
+            let held = (peak_bytes(|| work(&mut out)) - 8 * theta.len()) as f64 / activations;
+            print!("; {what} {ms:.1} ms = {:.2} of all, holds {held:.2}", ms / *all);
+        }
+        println!();
+    }
+}
+
 fn study(name: &str, dims: &[usize]) {
     let n = 1000;
     let net = Network::perceptron(dims, Activation::Tanh).expect("network");
     let theta = net.initialize(Initialization::Glorot, 1).expect("parameters");
     let (inputs, targets) = (normal(dims[0], n, 2), normal(dims[dims.len() - 1], n, 3));
-    let problem = Supervised::new(net, SquaredError, inputs, targets).expect("problem");
+    let problem = Supervised::new(net.clone(), SquaredError, inputs.clone(), targets).expect("problem");
     let mut v: Vec<f64> = theta.iter().map(|t| 1.0 - t).collect();
     let mut out = vec![0.0; theta.len()];
 
@@ -130,6 +174,8 @@ fn study(name: &str, dims: &[usize]) {
     report("K-FAC factors, empirical", 0.8, &mut |_, _| {
         Kfac::<EmpiricalFisher>::default().factors(&at).expect("factors");
     });
+    drop(at);
+    checkpoints(&net, &theta, &inputs, activations);
 }
 
 fn main() {

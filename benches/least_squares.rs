@@ -1,6 +1,10 @@
 //! The Moré–Garbow–Hillstrom least-squares problems from starts ×1, ×10, ×100, beside the levenberg-marquardt crate in one run.
 //!
 //! The table (final `Σ r²`, evaluations of residuals and Jacobians) is printed; criterion times the published starts, n ≤ 10.
+//! At the end the two are timed against each other in alternating rounds, and the ratio of their best rounds is printed.
+//!
+//! Both have their own stopping tests: the crate its defaults (cost, step and angle to 30 ε), this one `‖g‖∞ ≤ 1e-8` and a cost
+//! that changes by less than 1e-14 of itself.
 
 use argmin::core::{Executor, IterState};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -12,7 +16,7 @@ use nalgebra::{DMatrix, DVector, Dyn, Owned};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 type State = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 type Shared = Arc<dyn Residuals>;
@@ -118,6 +122,35 @@ fn table(problems: &[(TestProblem, Shared)]) {
     );
 }
 
+/// Rounds of one comparison, and solves in a row of each side in a round.
+const ROUNDS: usize = 60;
+const SOLVES: u32 = 20;
+
+/// Nanoseconds of one solve in the best round of each side.
+fn duel(residuals: &Shared, start: &[f64]) -> [f64; 2] {
+    let round = |solve: &dyn Fn(&Shared, &[f64]) -> Result| {
+        let began = Instant::now();
+        for _ in 0..SOLVES {
+            black_box(solve(residuals, black_box(start)));
+        }
+        began.elapsed().as_nanos() as f64 / f64::from(SOLVES)
+    };
+    (0..ROUNDS).fold([f64::INFINITY; 2], |[a, b], _| [a.min(round(&ours)), b.min(round(&theirs))])
+}
+
+fn duels(problems: &[(TestProblem, Shared)]) {
+    println!("{:24} {:>14} {:>14} {:>6}", "best of 60 rounds, µs", "curvkit", "lev.-marq.", "ratio");
+    let mut worst = (0.0, "");
+    for (p, residuals) in problems.iter().filter(|(p, _)| p.start.len() <= 10) {
+        let [a, b] = duel(residuals, &p.start);
+        println!("{:24} {:14.2} {:14.2} {:6.2}", p.name, a / 1e3, b / 1e3, a / b);
+        if a / b > worst.0 {
+            worst = (a / b, &p.name);
+        }
+    }
+    println!("worst ratio: {:.2} ({})", worst.0, worst.1);
+}
+
 fn least_squares(c: &mut Criterion) {
     let problems = problems();
     table(&problems);
@@ -128,6 +161,7 @@ fn least_squares(c: &mut Criterion) {
         group.bench_function(format!("{}/levenberg-marquardt", p.name), |b| b.iter(|| theirs(residuals, black_box(&p.start))));
     }
     group.finish();
+    duels(&problems);
 }
 
 criterion_group!(benches, least_squares);

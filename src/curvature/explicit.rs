@@ -3,13 +3,14 @@
 //! They come from the same backward passes as the products: sums of outer products or of squares of per-sample gradients,
 //! never from products with unit vectors.
 
-use super::{Curvature, GaussNewton, OuterProducts};
+use super::{Averaged, Curvature, GaussNewton, Invertible, OuterProducts};
 use crate::counts::{self, Counts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::matrix::{add_gram, mirror, view};
 use crate::linalg::operator::{self, BlockDiagonal, ClosedForm, DenseMatrix};
 use crate::linalg::vector::{axpy, scale};
 use crate::linalg::{Form, Operator, SymmetricOperator, Vector};
+use crate::model::Block;
 use crate::problem::{At, Evaluation, Supervised};
 
 /// A curvature of supervised problems whose matrix is known in closed form.
@@ -22,17 +23,17 @@ pub trait Explicit: Send + Sync {
 }
 
 /// All entries of a curvature matrix.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dense<S = GaussNewton>(pub S);
 
 /// The diagonal of a curvature matrix.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Diagonal<S = GaussNewton>(pub S);
 
 /// The diagonal blocks of a curvature matrix, one for each part of the parameters.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Blocks<S = GaussNewton>(pub S);
 
@@ -96,9 +97,76 @@ impl<S: OuterProducts> Explicit for Diagonal<S> {
 
 impl<S: OuterProducts> Explicit for Blocks<S> {
     fn matrix(&self, at: &Evaluation) -> Result<Box<dyn ClosedForm>> {
-        let ranges: Vec<_> = at.layout().iter().map(crate::model::Block::range).collect();
-        let blocks = entries(&self.0, at, &ranges)?;
-        Ok(Box::new(BlockDiagonal::new(blocks.into_iter().map(|b| Box::new(b) as Box<dyn ClosedForm>).collect())))
+        Ok(Box::new(block_diagonal(self.entries(at)?)))
+    }
+}
+
+impl<S: OuterProducts> Blocks<S> {
+    fn entries(&self, at: &Evaluation) -> Result<Vec<DenseMatrix>> {
+        let ranges: Vec<_> = at.layout().iter().map(Block::range).collect();
+        entries(&self.0, at, &ranges)
+    }
+}
+
+fn block_diagonal(blocks: Vec<DenseMatrix>) -> BlockDiagonal {
+    BlockDiagonal::new(blocks.into_iter().map(|b| Box::new(b) as Box<dyn ClosedForm>).collect())
+}
+
+fn regularized(mut matrix: DenseMatrix, l2: f64) -> DenseMatrix {
+    let n = matrix.dim();
+    matrix.entries_mut().iter_mut().step_by(n + 1).for_each(|d| *d += l2);
+    matrix
+}
+
+/// The only one of the means.
+fn only(mut means: Vec<Vec<f64>>) -> Result<Vec<f64>> {
+    Error::check_len("statistics of a matrix", 1, means.len())?;
+    Ok(means.swap_remove(0))
+}
+
+fn n_params(layout: &[Block]) -> usize {
+    layout.iter().map(|block| block.range().len()).sum()
+}
+
+impl<S: OuterProducts> Averaged for Dense<S> {
+    fn statistics(&self, at: &Evaluation) -> Result<Vec<Vec<f64>>> {
+        Ok(vec![self.entries(at)?.into_entries()])
+    }
+    fn of_means(&self, layout: &[Block], l2: f64, means: Vec<Vec<f64>>) -> Result<(Box<dyn Invertible>, f64)> {
+        let matrix = DenseMatrix::new(n_params(layout), only(means)?)?;
+        Ok((Box::new(regularized(matrix, l2)), 0.0))
+    }
+    fn redraw(&mut self) {
+        self.0.redraw();
+    }
+}
+
+impl<S: OuterProducts> Averaged for Diagonal<S> {
+    fn statistics(&self, at: &Evaluation) -> Result<Vec<Vec<f64>>> {
+        Ok(vec![self.entries(at)?])
+    }
+    fn of_means(&self, layout: &[Block], l2: f64, means: Vec<Vec<f64>>) -> Result<(Box<dyn Invertible>, f64)> {
+        let mut diagonal = only(means)?;
+        Error::check_len("diagonal", n_params(layout), diagonal.len())?;
+        diagonal.iter_mut().for_each(|d| *d += l2);
+        Ok((Box::new(operator::Diagonal(diagonal)), 0.0))
+    }
+    fn redraw(&mut self) {
+        self.0.redraw();
+    }
+}
+
+impl<S: OuterProducts> Averaged for Blocks<S> {
+    fn statistics(&self, at: &Evaluation) -> Result<Vec<Vec<f64>>> {
+        Ok(self.entries(at)?.into_iter().map(DenseMatrix::into_entries).collect())
+    }
+    fn of_means(&self, layout: &[Block], l2: f64, means: Vec<Vec<f64>>) -> Result<(Box<dyn Invertible>, f64)> {
+        Error::check_len("statistics of a matrix", layout.len(), means.len())?;
+        let blocks = layout.iter().zip(means).map(|(block, mean)| DenseMatrix::new(block.range().len(), mean));
+        Ok((Box::new(block_diagonal(blocks.collect::<Result<_>>()?)), l2))
+    }
+    fn redraw(&mut self) {
+        self.0.redraw();
     }
 }
 
@@ -106,10 +174,7 @@ impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Dense<S> {
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
         counts::add(&at.counts.hessian, 1);
         let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
-        let mut matrix = self.entries(&here)?;
-        let n = matrix.dim();
-        matrix.entries_mut().iter_mut().step_by(n + 1).for_each(|d| *d += here.l2());
-        Ok(Box::new(matrix))
+        Ok(Box::new(regularized(self.entries(&here)?, here.l2())))
     }
 }
 

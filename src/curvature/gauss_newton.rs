@@ -9,7 +9,7 @@ use crate::problem::{At, Linearization, Linearize};
 use std::sync::Arc;
 
 /// `B = JᵀJ`, handed on by its factor `J`: positive semidefinite, exact where the residuals vanish or are linear.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GaussNewton;
 

@@ -1,6 +1,6 @@
 //! The exact Hessian, as a matrix ([`Hessian`]) or through products only ([`HessianProducts`]).
 
-use super::Curvature;
+use super::{Curvature, Subsampled};
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
 use crate::linalg::{Operator, SymmetricOperator, Vector};
@@ -65,3 +65,5 @@ impl<O: HessianProduct> Curvature<O> for HessianProducts {
         Some(self.at(at))
     }
 }
+
+impl<O: HessianProduct> Subsampled<O> for HessianProducts {}

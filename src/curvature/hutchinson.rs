@@ -2,8 +2,8 @@
 //!
 //! Bekas, Kokiopoulou & Saad 2007; as a curvature Yao et al. 2021 (AdaHessian), who take one probe a step and the moduli.
 
-use super::Curvature;
 use super::hessian::products;
+use super::{Curvature, Subsampled};
 use crate::error::Result;
 use crate::linalg::Operator;
 use crate::linalg::operator::Diagonal;
@@ -36,21 +36,31 @@ impl HutchinsonDiagonal {
     pub fn new(probes: usize, seed: u64) -> Self {
         Self { probes, seed, absolute: true, points: 0 }
     }
-}
 
-impl<O: HessianProduct> Curvature<O> for HutchinsonDiagonal {
-    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
+    /// With signs, from the next probes.
+    pub(super) fn estimate<O: HessianProduct>(&mut self, at: At<'_, O>) -> Result<Vec<f64>> {
         // A step by an odd constant, so that neighbouring seeds have no points in common for long.
         let seed = self.seed.wrapping_add(self.points.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let found = hutchinson_diagonal(&*products(at), self.probes, seed)?;
         self.points += 1;
-        let entries = if self.absolute { found.values.iter().map(|d| d.abs()).collect() } else { found.values };
+        Ok(found.values)
+    }
+}
+
+impl<O: HessianProduct> Curvature<O> for HutchinsonDiagonal {
+    fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
+        let mut entries = self.estimate(at)?;
+        if self.absolute {
+            entries.iter_mut().for_each(|d| *d = d.abs());
+        }
         Ok(Box::new(Diagonal(entries)))
     }
     fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
         Some(Ok(products(at)))
     }
 }
+
+impl<O: HessianProduct> Subsampled<O> for HutchinsonDiagonal {}
 
 #[cfg(test)]
 mod tests {

@@ -3,20 +3,18 @@
 //! With `ā = (a; 1)`, signals `g` over the columns of the outputs' square root (or sampled, or observed), `N` samples and `S`
 //! shared positions (Martens & Grosse 2015, section 3; Eschenhagen et al. 2023 for shared positions):
 //! expand `A = R Σ ā āᵀ`, `G = (NS)⁻¹ Σ g gᵀ`; reduce `A = R Σ (Σₛ ā)(Σₛ ā)ᵀ`, `G = N⁻¹ Σ (S⁻¹ Σₛ g)(S⁻¹ Σₛ g)ᵀ`.
-//! The block is exact for one sample, and for linear networks with squared error. [`Ekfac`] keeps the eigenvectors and
-//! corrects the eigenvalues to the block's own diagonal in that basis (George et al. 2018), the best there is.
+//! The block is exact for one sample, and for linear networks with squared error.
 
 use super::explicit::Shifted;
-use super::{Curvature, Explicit, GaussNewton, OuterProducts};
+use super::{Averaged, Curvature, Explicit, GaussNewton, Invertible, OuterProducts};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_gram, add_multiply, mirror, multiply, view};
-use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker, KroneckerBasis, KroneckerDiagonal};
+use crate::linalg::matrix::{add_gram, mirror, view};
+use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker};
 use crate::linalg::vector::scale;
-use crate::linalg::{Operator, SymmetricOperator, Vector};
-use crate::model::{Backward, Layer};
+use crate::linalg::{Operator, Vector};
+use crate::model::{Backward, Block, Layer};
 use crate::problem::{At, Evaluation, Supervised};
 use faer::MatRef;
-use std::sync::Arc;
 
 /// What is assumed of a layer's shared positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,7 +52,7 @@ pub enum KroneckerDamping {
 /// Kronecker-factored approximation of the curvature `S`: [`GaussNewton`] and [`Fisher`](super::Fisher) are type-2,
 /// [`MonteCarloFisher`](super::MonteCarloFisher) is type-1, [`EmpiricalFisher`](super::EmpiricalFisher) takes the observed
 /// labels.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Kfac<S = GaussNewton> {
     /// Which signals.
@@ -65,16 +63,6 @@ pub struct Kfac<S = GaussNewton> {
     pub outputs: OutputFactor,
     /// Damping of the inverse.
     pub damping: KroneckerDamping,
-}
-
-/// [`Kfac`] with corrected eigenvalues.
-#[derive(Debug, Clone, Copy, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Ekfac<S = GaussNewton> {
-    /// Which signals.
-    pub source: S,
-    /// Shared positions, for the basis.
-    pub sharing: Sharing,
 }
 
 /// The sums that factors are made from, for one layer.
@@ -141,14 +129,19 @@ impl Sums {
 }
 
 /// The layers of a pass, one for each part of the parameters.
-fn layers<'a>(pass: &'a dyn Backward, at: &Evaluation) -> Result<Vec<Layer<'a>>> {
+pub(super) fn layers<'a>(pass: &'a dyn Backward, at: &Evaluation) -> Result<Vec<Layer<'a>>> {
     let layers = pass.layers();
     let missing = Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a model made of affine layers" };
     if layers.len() == at.layout().len() { Ok(layers) } else { Err(missing) }
 }
 
 /// Kronecker factors of every layer.
-fn factors(source: &dyn OuterProducts, sharing: Sharing, outputs: OutputFactor, at: &Evaluation) -> Result<Vec<Kronecker>> {
+pub(super) fn factors(
+    source: &dyn OuterProducts,
+    sharing: Sharing,
+    outputs: OutputFactor,
+    at: &Evaluation,
+) -> Result<Vec<Kronecker>> {
     let mut sums: Vec<Sums> = Vec::new();
     let mut positions = Vec::new();
     let begin = |layers: &[Layer<'_>], sums: &mut Vec<Sums>, positions: &mut Vec<usize>| {
@@ -177,6 +170,9 @@ fn factors(source: &dyn OuterProducts, sharing: Sharing, outputs: OutputFactor, 
         sums.iter_mut().zip(&layers).for_each(|(sum, layer)| sum.signals(layer, sharing));
         Ok(())
     })?;
+    if sums.is_empty() {
+        return Err(Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a loss with curvature" });
+    }
     let finish = |(sum, s): (Sums, usize)| sum.factors(at.n(), at.weight(), weight, s, sharing);
     sums.into_iter().zip(positions).map(finish).collect()
 }
@@ -191,87 +187,50 @@ impl<S: OuterProducts> Kfac<S> {
     }
 }
 
-impl<S: OuterProducts> Explicit for Kfac<S> {
-    fn matrix(&self, at: &Evaluation) -> Result<Box<dyn ClosedForm>> {
+impl<S> Kfac<S> {
+    fn blocks(&self, layers: Vec<Kronecker>) -> BlockDiagonal {
         let block = |k: Kronecker| match self.damping {
             KroneckerDamping::Exact => Box::new(k) as Box<dyn ClosedForm>,
             KroneckerDamping::Factored => Box::new(k.with_factored_damping()),
         };
-        Ok(Box::new(BlockDiagonal::new(self.factors(at)?.into_iter().map(block).collect())))
+        BlockDiagonal::new(layers.into_iter().map(block).collect())
     }
 }
 
-/// A layer in the eigenbasis of its factors.
-struct Rotated {
-    basis: Arc<KroneckerBasis>,
-    /// `Q_Aᵀ ā`, `p × (S N)`.
-    inputs: Vec<f64>,
-    /// `Σ (Q_Gᵀ (Σₛ g āᵀ) Q_A)²`, `q × p`.
-    squares: Vec<f64>,
-}
-
-impl Rotated {
-    fn new(layer: &Layer<'_>, factors: &Kronecker) -> Result<Self> {
-        let basis = factors.basis()?.clone();
-        let (p, k) = (basis.inputs.dim(), layer.inputs.nrows());
-        let vectors = view(basis.inputs.vectors(), p);
-        let mut inputs = vec![0.0; p * layer.inputs.ncols()];
-        let bias: Vec<f64> = vectors.row(k).iter().copied().collect();
-        inputs.chunks_exact_mut(p).for_each(|column| column.copy_from_slice(&bias));
-        add_multiply(vectors.subrows(0, k).transpose(), layer.inputs, &mut inputs);
-        let squares = vec![0.0; factors.dim()];
-        Ok(Self { basis, inputs, squares })
-    }
-
-    /// Adds the squares of one pass.
-    fn add(&mut self, layer: &Layer<'_>) {
-        let (p, q) = (self.basis.inputs.dim(), self.basis.outputs.dim());
-        let mut signals = vec![0.0; q * layer.signals.ncols()];
-        multiply(view(self.basis.outputs.vectors(), q).transpose(), layer.signals, &mut signals);
-        if layer.positions == 1 {
-            let squares = |values: &[f64]| values.iter().map(|v| v * v).collect::<Vec<f64>>();
-            let (signals, inputs) = (squares(&signals), squares(&self.inputs));
-            add_multiply(view(&signals, q), view(&inputs, p).transpose(), &mut self.squares);
-            return;
-        }
-        let mut gradient = vec![0.0; p * q];
-        let samples = signals.chunks_exact(q * layer.positions).zip(self.inputs.chunks_exact(p * layer.positions));
-        for (signals, inputs) in samples {
-            multiply(view(signals, q), view(inputs, p).transpose(), &mut gradient);
-            self.squares.iter_mut().zip(&gradient).for_each(|(s, g)| *s += g * g);
-        }
-    }
-}
-
-impl<S: OuterProducts> Explicit for Ekfac<S> {
+impl<S: OuterProducts> Explicit for Kfac<S> {
     fn matrix(&self, at: &Evaluation) -> Result<Box<dyn ClosedForm>> {
-        let factors = factors(&self.source, self.sharing, OutputFactor::Signals, at)?;
-        let mut rotated: Vec<Rotated> = Vec::new();
-        let weight = self.source.each(at, &mut |pass| {
-            let layers = layers(&*pass, at)?;
-            if rotated.is_empty() {
-                rotated = layers.iter().zip(&factors).map(|(l, f)| Rotated::new(l, f)).collect::<Result<_>>()?;
-            }
-            rotated.iter_mut().zip(&layers).for_each(|(rotated, layer)| rotated.add(layer));
-            Ok(())
-        })?;
-        let block = |mut rotated: Rotated| {
-            scale(weight, &mut rotated.squares);
-            let block = KroneckerDiagonal::new(rotated.basis, rotated.squares)?;
-            Ok(Box::new(block) as Box<dyn ClosedForm>)
-        };
-        Ok(Box::new(BlockDiagonal::new(rotated.into_iter().map(block).collect::<Result<_>>()?)))
+        Ok(Box::new(self.blocks(self.factors(at)?)))
     }
 }
 
-macro_rules! curvature_in_closed_form {
-    ($($curvature:ident),*) => {$(
-        impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for $curvature<S> {
-            fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
-                let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
-                Ok(Box::new(Shifted::new(self.matrix(&here)?, here.l2(), at.counts)))
-            }
-        }
-    )*};
+impl<S: OuterProducts> Averaged for Kfac<S> {
+    fn statistics(&self, at: &Evaluation) -> Result<Vec<Vec<f64>>> {
+        Ok(both_factors(self.factors(at)?))
+    }
+    fn of_means(&self, layout: &[Block], l2: f64, means: Vec<Vec<f64>>) -> Result<(Box<dyn Invertible>, f64)> {
+        Ok((Box::new(self.blocks(kroneckers(layout, means)?)), l2))
+    }
+    fn redraw(&mut self) {
+        self.source.redraw();
+    }
 }
-curvature_in_closed_form!(Kfac, Ekfac);
+
+/// `A` and `G` of one layer after the other.
+pub(super) fn both_factors(layers: Vec<Kronecker>) -> Vec<Vec<f64>> {
+    layers.into_iter().flat_map(Kronecker::into_factors).collect()
+}
+
+/// The inverse of [`both_factors`].
+pub(super) fn kroneckers(layout: &[Block], factors: Vec<Vec<f64>>) -> Result<Vec<Kronecker>> {
+    Error::check_len("factors of a Kronecker-factored curvature", 2 * layout.len(), factors.len())?;
+    let mut factors = factors.into_iter();
+    let mut next = || factors.next().unwrap_or_default();
+    layout.iter().map(|block| Kronecker::new(block.columns, next(), block.rows, next())).collect()
+}
+
+impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Kfac<S> {
+    fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
+        let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
+        Ok(Box::new(Shifted::new(self.matrix(&here)?, here.l2(), at.counts)))
+    }
+}

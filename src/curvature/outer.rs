@@ -29,17 +29,20 @@ pub trait OuterProducts: Send + Sync {
     /// # Errors
     /// As [`each`](Self::each).
     fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>>;
+
+    /// Draws other labels the next time, if it draws any.
+    fn redraw(&mut self) {}
 }
 
 /// The exact (type-2) Fisher matrix `R Σ Jᵢᵀ E[∇ℓ ∇ℓᵀ] Jᵢ`, with the expectation over labels of the model's own distribution.
 /// It is the generalized Gauss–Newton matrix where the outputs are natural parameters.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Fisher;
 
 /// The Monte-Carlo (type-1) Fisher matrix: [`Fisher`] with the expectation replaced by a mean over labels drawn from the
 /// model. Unbiased; the same labels as long as the seed is the same.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MonteCarloFisher {
     /// Labels drawn for each sample.
@@ -56,7 +59,7 @@ impl Default for MonteCarloFisher {
 
 /// The empirical Fisher matrix `R Σ gᵢ gᵢᵀ` of the observed labels. It scales as the square of the loss and is no
 /// approximation of the Hessian away from a well-specified optimum (Kunstner et al. 2019).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EmpiricalFisher;
 
@@ -109,6 +112,10 @@ impl OuterProducts for MonteCarloFisher {
     }
     fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
         Ok(Box::new(Outer::new(self, &at)?))
+    }
+    fn redraw(&mut self) {
+        // A step by an odd constant, so that neighbouring seeds have no labels in common for long.
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     }
 }
 

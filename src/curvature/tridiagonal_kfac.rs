@@ -6,18 +6,19 @@
 //! `Σᵢ = A_{ii} ⊗ G_{ii} − Cᵢ ⊗ Dᵢ`, `Cᵢ = A_{i,i+1} A_{i+1,i+1}⁻¹ A_{i,i+1}ᵀ`, `Dᵢ` likewise from `G`; the last `Σ` is the block itself.
 //! Damping is added to the factors first (their section 6.3).
 
-use super::{Curvature, GaussNewton, OuterProducts};
+use super::{Averaged, Curvature, GaussNewton, Invertible, OuterProducts};
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
 use crate::linalg::factor::SymmetricEigen;
 use crate::linalg::matrix::{multiply, view};
 use crate::linalg::vector::{axpy, scale};
 use crate::linalg::{Operator, SymmetricOperator, Vector};
-use crate::model::{Backward, Layer};
+use crate::model::{Backward, Block as Part, Layer};
 use crate::problem::{At, Evaluation, Supervised};
+use std::sync::OnceLock;
 
 /// Block-tridiagonal K-FAC for networks of dense layers.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TridiagonalKfac<S = GaussNewton> {
     /// Which signals.
@@ -352,14 +353,70 @@ impl SymmetricOperator for Inverse {
 }
 
 /// The factors with the regulariser as their least damping.
-struct Shifted<'a> {
+struct Regularized {
     factors: TridiagonalFactors,
-    matrix: Tridiagonal,
     l2: f64,
+    /// For products.
+    matrix: OnceLock<Tridiagonal>,
+}
+
+impl Regularized {
+    fn new(factors: TridiagonalFactors, l2: f64) -> Self {
+        Self { factors, l2, matrix: OnceLock::new() }
+    }
+}
+
+impl SymmetricOperator for Regularized {
+    fn dim(&self) -> usize {
+        self.factors.layers.iter().map(Pair::dim).sum()
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        if let Some(matrix) = self.matrix.get() {
+            return matrix.apply(v, out);
+        }
+        let matrix = self.factors.damped(self.l2)?;
+        self.matrix.get_or_init(|| matrix).apply(v, out)
+    }
+}
+
+impl Invertible for Regularized {
+    fn inverted(&self, damping: f64) -> Result<Box<dyn SymmetricOperator + Send + Sync>> {
+        Ok(Box::new(Inverse(self.factors.damped(damping + self.l2)?)))
+    }
+}
+
+impl<S: OuterProducts> Averaged for TridiagonalKfac<S> {
+    fn statistics(&self, at: &Evaluation) -> Result<Vec<Vec<f64>>> {
+        let factors = self.factors(at)?;
+        Ok(factors.layers.into_iter().chain(factors.between).flat_map(|pair| [pair.a, pair.g]).collect())
+    }
+    fn of_means(&self, layout: &[Part], l2: f64, means: Vec<Vec<f64>>) -> Result<(Box<dyn Invertible>, f64)> {
+        Error::check_len("factors of a block-tridiagonal K-FAC matrix", 4 * layout.len() - 2, means.len())?;
+        let mut means = means.into_iter();
+        let mut pair = |l: &Part, r: &Part| {
+            let (p, q) = ((l.columns, r.columns), (l.rows, r.rows));
+            let (a, g) = (means.next().unwrap_or_default(), means.next().unwrap_or_default());
+            Error::check_len("Kronecker factor A", p.0 * p.1, a.len())?;
+            Error::check_len("Kronecker factor G", q.0 * q.1, g.len())?;
+            Ok(Pair { p, q, a, g })
+        };
+        let layers = layout.iter().map(|part| pair(part, part)).collect::<Result<_>>()?;
+        let between = layout.windows(2).map(|parts| pair(&parts[0], &parts[1])).collect::<Result<_>>()?;
+        // The regulariser is in the factors.
+        Ok((Box::new(Regularized::new(TridiagonalFactors { layers, between }, l2)), 0.0))
+    }
+    fn redraw(&mut self) {
+        self.source.redraw();
+    }
+}
+
+/// With counted products.
+struct Counted<'a> {
+    matrix: Regularized,
     counts: &'a Counts,
 }
 
-impl SymmetricOperator for Shifted<'_> {
+impl SymmetricOperator for Counted<'_> {
     fn dim(&self) -> usize {
         self.matrix.dim()
     }
@@ -368,16 +425,14 @@ impl SymmetricOperator for Shifted<'_> {
         self.matrix.apply(v, out)
     }
     fn inverse(&self, damping: f64) -> Option<Result<Operator<'_>>> {
-        let inverse = self.factors.damped(damping + self.l2).map(|matrix| Box::new(Inverse(matrix)) as Operator<'_>);
-        Some(inverse)
+        Some(self.matrix.inverted(damping).map(|inverse| inverse as Operator<'_>))
     }
 }
 
 impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for TridiagonalKfac<S> {
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
         let here = at.problem.evaluate_rows(at.x.as_slice(), at.rows)?;
-        let factors = self.factors(&here)?;
-        let matrix = factors.damped(here.l2())?;
-        Ok(Box::new(Shifted { factors, matrix, l2: here.l2(), counts: at.counts }))
+        let matrix = Regularized::new(self.factors(&here)?, here.l2());
+        Ok(Box::new(Counted { matrix, counts: at.counts }))
     }
 }

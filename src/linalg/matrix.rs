@@ -36,6 +36,62 @@ fn product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]
     matmul(view_mut(out, l.nrows()), accum, l, r, 1.0, par);
 }
 
+/// Rows of both factors from which a product with a transpose is faster on a transposed copy.
+const TRANSPOSED: usize = 200;
+/// Rows that are transposed at a time.
+const PANEL: usize = 64;
+
+/// `out ← L Rᵀ` for contiguous columns.
+pub(crate) fn multiply_transposed(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
+    transposed_product(l, r, Accum::Replace, out);
+}
+
+/// `out ← out + L Rᵀ` for contiguous columns.
+pub(crate) fn add_multiply_transposed(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
+    transposed_product(l, r, Accum::Add, out);
+}
+
+/// The product strides through `Rᵀ` from page to page; with many rows of `L` a copy in the other order pays.
+fn transposed_product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]) {
+    if l.nrows() < TRANSPOSED || r.nrows() < TRANSPOSED || r.ncols() < PANEL {
+        return product(l, r.transpose(), accum, out);
+    }
+    let copy = transposed(r);
+    product(l, view(&copy, r.ncols()), accum, out);
+}
+
+/// `Rᵀ`, column-major.
+fn transposed(r: MatRef<'_, f64>) -> Vec<f64> {
+    use rayon::prelude::*;
+    let n = r.ncols();
+    let mut out = vec![0.0; r.nrows() * n];
+    let panel = |(k, panel): (usize, &mut [f64])| {
+        let rows = panel.len() / n;
+        let r = r.subrows(k * PANEL, rows);
+        for j in (0..n).step_by(8) {
+            let width = 8.min(n - j);
+            for i in (0..rows).step_by(8) {
+                let height = 8.min(rows - i);
+                let mut tile = [[0.0; 8]; 8];
+                for (c, tile) in tile.iter_mut().enumerate().take(width) {
+                    let column = r.col(j + c).subrows(i, height).try_as_col_major();
+                    column.into_iter().for_each(|column| tile[..height].copy_from_slice(column.as_slice()));
+                }
+                for p in 0..height {
+                    let row = &mut panel[(i + p) * n + j..][..width];
+                    row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[p]);
+                }
+            }
+        }
+    };
+    if rayon::current_num_threads() == 1 {
+        out.chunks_mut(PANEL * n).enumerate().for_each(panel);
+    } else {
+        out.par_chunks_mut(PANEL * n).enumerate().for_each(panel);
+    }
+    out
+}
+
 /// `out ← out + Σ columns`.
 pub(crate) fn add_row_sums(values: &[f64], out: &mut [f64]) {
     for column in values.chunks_exact(out.len()) {
@@ -101,6 +157,24 @@ pub(crate) fn mirror(n: usize, matrix: &mut [f64]) {
     for j in 1..n {
         for i in 0..j {
             matrix[j * n + i] = matrix[i * n + j];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_with_a_transpose_are_the_same_on_a_copy() {
+        for (m, n, k) in [(TRANSPOSED, TRANSPOSED, PANEL), (201, 203, 77), (3, 300, 80), (300, 300, 3)] {
+            let entries = |len: usize, by: usize| (0..len).map(|i| (i * by % 101) as f64 / 101.0 - 0.5).collect::<Vec<f64>>();
+            let (l, r) = (entries(m * k, 37), entries(n * k, 53));
+            let expected = |i: usize, j: usize| (0..k).map(|c| l[c * m + i] * r[c * n + j]).sum::<f64>();
+            let mut out = vec![f64::NAN; m * n];
+            multiply_transposed(view(&l, m), view(&r, n), &mut out);
+            add_multiply_transposed(view(&l, m), view(&r, n), &mut out);
+            assert!((0..m * n).all(|e| (out[e] - 2.0 * expected(e % m, e / m)).abs() <= 1e-13));
         }
     }
 }

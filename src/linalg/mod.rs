@@ -4,6 +4,7 @@ pub mod elementwise;
 pub mod factor;
 pub mod krylov;
 pub(crate) mod matrix;
+pub(crate) mod normal;
 pub mod operator;
 pub mod preconditioner;
 pub mod vector;

@@ -91,9 +91,10 @@ fn lanes(n: usize, mut term: impl FnMut(usize) -> f64) -> f64 {
 pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     let n = x.len().min(y.len());
     let (x, y) = (&x[..n], &y[..n]);
-    if n < SHORT {
-        return x.iter().zip(y).map(|(a, b)| a * b).sum();
-    }
+    if n < SHORT { x.iter().zip(y).map(|(a, b)| a * b).sum() } else { dot_long(x, y) }
+}
+
+fn dot_long(x: &[f64], y: &[f64]) -> f64 {
     Arch::new().dispatch(
         #[inline(always)]
         || {
@@ -133,9 +134,11 @@ pub fn dot_compensated(x: &[f64], y: &[f64]) -> f64 {
 #[inline]
 pub fn norm(x: &[f64]) -> f64 {
     let s = dot(x, x);
-    if s.is_finite() && s > 1e-280 {
-        return s.sqrt();
-    }
+    if s.is_finite() && s > 1e-280 { s.sqrt() } else { norm_rescaled(x) }
+}
+
+#[cold]
+fn norm_rescaled(x: &[f64]) -> f64 {
     let m = norm_inf(x);
     if m == 0.0 || !m.is_finite() {
         return m;
@@ -183,8 +186,12 @@ pub fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
     let (x, y) = (&x[..n], &mut y[..n]);
     if n < SHORT {
         y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x);
-        return;
+    } else {
+        axpy_long(a, x, y);
     }
+}
+
+fn axpy_long(a: f64, x: &[f64], y: &mut [f64]) {
     Arch::new().dispatch(
         #[inline(always)]
         || y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x),

@@ -29,6 +29,10 @@ pub trait EntryLoss: Send + Sync {
 pub trait EntryDistribution {
     /// `∂e/∂z` at a target drawn from `p(y | z)`.
     fn sample_slope(&self, z: f64, random: &mut dyn RngCore) -> f64;
+    /// `out ← ∂e/∂z` for all of `z`, each at a target of its own.
+    fn sample_slopes(&self, z: &[f64], random: &mut dyn RngCore, out: &mut [f64]) {
+        out.iter_mut().zip(z).for_each(|(o, z)| *o = self.sample_slope(*z, random));
+    }
     /// The Fisher information `E[(∂e/∂z)²]`.
     fn information(&self, z: f64) -> f64;
 }
@@ -70,7 +74,7 @@ impl<E: EntryLoss> Loss for E {
 impl<E: EntryLoss> OutputDistribution for E {
     fn sample_gradient(&self, at: &Outcome<'_>, random: &mut dyn RngCore, out: &mut [f64]) {
         if let Some(distribution) = EntryLoss::distribution(self) {
-            out.iter_mut().zip(at.outputs).for_each(|(o, z)| *o = distribution.sample_slope(*z, random));
+            distribution.sample_slopes(at.outputs, random, out);
         }
     }
     fn fisher_product(&self, at: &Outcome<'_>, v: &[f64], out: &mut [f64]) {

@@ -1,6 +1,7 @@
 //! `½ ‖z − y‖²`: the negative log-likelihood of normal targets of unit variance.
 
 use super::{EntryDistribution, EntryLoss};
+use crate::linalg::normal;
 use rand::{Rng, RngCore};
 use rand_distr::StandardNormal;
 
@@ -26,6 +27,10 @@ impl EntryLoss for SquaredError {
 impl EntryDistribution for SquaredError {
     fn sample_slope(&self, _: f64, random: &mut dyn RngCore) -> f64 {
         random.sample(StandardNormal)
+    }
+    fn sample_slopes(&self, _: &[f64], random: &mut dyn RngCore, out: &mut [f64]) {
+        // z − y is standard normal, whatever z is.
+        normal::fill(random, out);
     }
     fn information(&self, _: f64) -> f64 {
         1.0

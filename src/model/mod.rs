@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use activation::Activation;
 pub use gather::Convolution;
 pub use initialize::Initialization;
-pub use network::Network;
+pub use network::{Checkpoints, Network};
 
 /// Samples as the columns of a `dim × n` matrix.
 #[derive(Debug, Clone, PartialEq)]

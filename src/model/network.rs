@@ -28,6 +28,20 @@ pub struct Network {
     pub(super) architecture: Arc<Architecture>,
 }
 
+/// Which layers' results a pass keeps for later products. The others are computed again, bit for bit, when a product needs
+/// them (Griewank 1992; Chen et al. 2016). Besides, the outputs and whatever a skip connection adds are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Checkpoints {
+    /// All results, and the signals of a backward pass.
+    #[default]
+    All,
+    /// Every `k`-th result and no signals: a backward sweep holds `k` layers at a time and costs at most one more forward sweep.
+    Every(usize),
+    /// No result: a backward sweep holds one layer at a time and starts again from the inputs for each.
+    None,
+}
+
 /// What a network is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Architecture {
@@ -37,6 +51,7 @@ pub(super) struct Architecture {
     pub n_params: usize,
     /// Seed of the dropout masks.
     pub seed: u64,
+    pub checkpoints: Checkpoints,
 }
 
 /// One layer.
@@ -57,6 +72,10 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    /// True if the derivatives of the activation can be computed from the result.
+    pub fn shows_basis(&self) -> bool {
+        !self.activation.keeps_argument() && self.dropout == 0.0 && self.skip.is_none()
+    }
     pub fn weights<'a>(&self, theta: &'a [f64]) -> &'a [f64] {
         &theta[self.offset..self.offset + self.outputs * self.inputs]
     }
@@ -74,7 +93,8 @@ impl Stage {
 impl Network {
     fn start(shape: Shape) -> Result<Self> {
         Error::check_option(shape.len() > 0, "values per sample", "positive", shape.len())?;
-        let architecture = Architecture { stages: Vec::new(), shapes: vec![shape], n_params: 0, seed: 0 };
+        let architecture =
+            Architecture { stages: Vec::new(), shapes: vec![shape], n_params: 0, seed: 0, checkpoints: Checkpoints::All };
         Ok(Self { architecture: Arc::new(architecture) })
     }
 
@@ -174,6 +194,17 @@ impl Network {
         self
     }
 
+    /// The same network with other results kept by its passes. Values and products do not change by a bit; single samples'
+    /// gradients and the layers of a backward pass keep everything from when they are first asked for.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for `Every(0)`.
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Result<Self> {
+        Error::check_option(checkpoints != Checkpoints::Every(0), "checkpoints", "every k-th layer for a positive k", 0)?;
+        Arc::make_mut(&mut self.architecture).checkpoints = checkpoints;
+        Ok(self)
+    }
+
     /// The same network without dropout: what is used to predict.
     pub fn without_dropout(mut self) -> Self {
         Arc::make_mut(&mut self.architecture).stages.iter_mut().for_each(|stage| stage.dropout = 0.0);
@@ -190,6 +221,16 @@ impl Architecture {
         let offset = self.n_params;
         self.stages.push(Stage { gather, inputs, outputs, positions, activation, skip: None, dropout: 0.0, offset });
         self.n_params += outputs * (inputs + 1);
+    }
+
+    /// True if passes keep the result of stage `l` (counted from 1).
+    pub fn keeps_result(&self, l: usize) -> bool {
+        let kept = match self.checkpoints {
+            Checkpoints::All => true,
+            Checkpoints::Every(k) => l.is_multiple_of(k),
+            Checkpoints::None => false,
+        };
+        kept || l == self.stages.len() || self.is_skipped_from(l)
     }
 
     /// True if a later stage adds the result of stage `l` (counted from 1) to its own.

@@ -1,14 +1,15 @@
 //! A network at one point: the forward sweep, and Jacobian products on what it kept.
 
-use super::network::{Architecture, Stage};
+use super::network::{Architecture, Checkpoints, Stage};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view};
 use crate::linalg::vector::axpy;
 use faer::MatRef;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A forward pass.
@@ -16,35 +17,45 @@ pub(super) struct Pass {
     pub net: Arc<Architecture>,
     pub theta: Vec<f64>,
     inputs: Arc<Batch>,
-    kept: Vec<Kept>,
+    /// Of every stage, as much as the [`Checkpoints`] say.
+    kept: Vec<Trace>,
 }
 
 /// What a stage leaves behind, all `outputs × (positions · n)` except the patches.
-struct Kept {
+#[derive(Default)]
+struct Trace {
     /// The patches it saw, unless they are the previous result as it stands.
     patches: Option<Vec<f64>>,
     /// What the derivatives of the activation are computed from, unless it is the result.
     basis: Option<Vec<f64>>,
     /// Dropout: 0 or 1/(1 − p).
     mask: Option<Vec<f64>>,
-    result: Vec<f64>,
+    /// `None` if it must be computed again, or if the pass has it.
+    result: Option<Vec<f64>>,
 }
 
 impl Pass {
     pub fn new(net: Arc<Architecture>, theta: &[f64], inputs: Arc<Batch>) -> Self {
         let mut pass = Self { theta: theta.to_vec(), inputs, kept: Vec::with_capacity(net.stages.len()), net };
+        let mut carried: Option<Vec<f64>> = None;
         for l in 0..pass.net.stages.len() {
-            let kept = pass.advance(l);
-            pass.kept.push(kept);
+            let mut trace = pass.advance(l, carried.as_deref().or(pass.result(l)).unwrap_or_default());
+            carried = None;
+            if pass.net.checkpoints != Checkpoints::All {
+                let result = trace.result.take();
+                trace = Trace::default();
+                *(if pass.net.keeps_result(l + 1) { &mut trace.result } else { &mut carried }) = result;
+            }
+            pass.kept.push(trace);
         }
         pass
     }
 
-    /// Runs stage `l` on the results before it.
-    fn advance(&self, l: usize) -> Kept {
+    /// Runs stage `l` on the result before it.
+    fn advance(&self, l: usize, before: &[f64]) -> Trace {
         let stage = &self.net.stages[l];
-        let patches = stage.gather.as_ref().map(|gather| gather.gather(self.result(l)));
-        let seen = patches.as_deref().unwrap_or(self.result(l));
+        let patches = stage.gather.as_ref().map(|gather| gather.gather(before));
+        let seen = patches.as_deref().unwrap_or(before);
         let mut result = vec![0.0; stage.outputs * stage.positions * self.n()];
         multiply(view(stage.weights(&self.theta), stage.outputs), view(seen, stage.inputs), &mut result);
         let bias = stage.bias(&self.theta);
@@ -55,8 +66,7 @@ impl Pass {
             }
         });
         // The basis of the derivatives is the argument, or the value before a mask or a skip changes it.
-        let changed = stage.dropout > 0.0 || stage.skip.is_some();
-        let basis = (stage.activation.keeps_argument() || changed).then(|| result.clone());
+        let basis = (!stage.shows_basis()).then(|| result.clone());
         if stage.activation.keeps_argument() {
             for_blocks(stage.outputs, &mut result, |_, block| stage.activation.apply(block));
         }
@@ -64,10 +74,10 @@ impl Pass {
         if let Some(mask) = &mask {
             result.iter_mut().zip(mask).for_each(|(r, m)| *r *= m);
         }
-        if let Some(from) = stage.skip {
-            axpy(1.0, self.result(from), &mut result);
+        if let Some(added) = stage.skip.and_then(|from| self.result(from)) {
+            axpy(1.0, added, &mut result);
         }
-        Kept { patches, basis, mask, result }
+        Trace { patches, basis, mask, result: Some(result) }
     }
 
     /// Samples.
@@ -75,14 +85,9 @@ impl Pass {
         self.inputs.n()
     }
 
-    /// The result of stage `l` counted from 1; the inputs for 0.
-    fn result(&self, l: usize) -> &[f64] {
-        if l == 0 { self.inputs.values() } else { &self.kept[l - 1].result }
-    }
-
-    /// What stage `l` saw, `inputs × (positions · n)`.
-    pub fn seen(&self, l: usize) -> MatRef<'_, f64> {
-        view(self.kept[l].patches.as_deref().unwrap_or(self.result(l)), self.net.stages[l].inputs)
+    /// The result of stage `l` counted from 1, if it was kept; the inputs for 0.
+    fn result(&self, l: usize) -> Option<&[f64]> {
+        if l == 0 { Some(self.inputs.values()) } else { self.kept[l - 1].result.as_deref() }
     }
 
     /// The weights of stage `l`.
@@ -91,34 +96,87 @@ impl Pass {
         view(stage.weights(&self.theta), stage.outputs)
     }
 
-    /// What the derivatives of stage `l`'s activation are computed from.
-    pub fn basis(&self, l: usize) -> &[f64] {
-        self.kept[l].basis.as_deref().unwrap_or(&self.kept[l].result)
+    /// The same pass with everything kept.
+    pub fn keeping_all(&self) -> Self {
+        let net = Architecture { checkpoints: Checkpoints::All, ..(*self.net).clone() };
+        Self::new(Arc::new(net), &self.theta, self.inputs.clone())
     }
 
-    /// `block ← mask ⊙ block` for the block of stage `l` that starts at entry `at`.
-    pub fn times_mask(&self, l: usize, at: usize, block: &mut [f64]) {
-        if let Some(mask) = &self.kept[l].mask {
-            block.iter_mut().zip(&mask[at..]).for_each(|(b, m)| *b *= m);
+    /// What stage `l` saw, if everything is kept.
+    pub fn kept_seen(&self, l: usize) -> MatRef<'_, f64> {
+        let seen = self.kept[l].patches.as_deref().or(self.result(l)).unwrap_or_default();
+        view(seen, self.net.stages[l].inputs)
+    }
+
+    /// Stages that are looked at together.
+    pub fn ranges(&self) -> Vec<Range<usize>> {
+        let n = self.net.stages.len();
+        let many = match self.net.checkpoints {
+            Checkpoints::All => n,
+            Checkpoints::Every(k) => k,
+            Checkpoints::None => 1,
+        };
+        (0..n).step_by(many).map(|first| first..n.min(first + many)).collect()
+    }
+
+    /// The stages of a range with what they left behind, from the result before them or, if it is neither kept nor given, from
+    /// the nearest one before it.
+    pub fn window(&self, range: Range<usize>, before: Option<Vec<f64>>) -> Window<'_> {
+        let mut window = Window { pass: self, first: range.start, before, traces: Vec::new() };
+        if self.net.checkpoints == Checkpoints::All {
+            return window;
+        }
+        if window.before.is_none() && self.result(range.start).is_none() {
+            let known = (0..range.start).rev().find(|l| self.result(*l).is_some()).unwrap_or(0);
+            for l in known..range.start {
+                window.before = self.advance(l, window.before.as_deref().or(self.result(l)).unwrap_or_default()).result;
+            }
+        }
+        for l in range {
+            let (stage, before) = (&self.net.stages[l], window.result(l));
+            let trace = if self.result(l + 1).is_some() && stage.shows_basis() {
+                Trace { patches: stage.gather.as_ref().map(|gather| gather.gather(before)), ..Trace::default() }
+            } else {
+                self.advance(l, before)
+            };
+            window.traces.push(trace);
+        }
+        window
+    }
+
+    /// Calls `f` for every stage from the first one.
+    pub fn each(&self, mut f: impl FnMut(&Window<'_>, usize)) {
+        let mut before = None;
+        for range in self.ranges() {
+            let window = self.window(range.clone(), before);
+            range.for_each(|l| f(&window, l));
+            before = window.into_result();
         }
     }
 
-    /// `block ← mask ⊙ φ′ ⊙ block`.
-    pub fn times_slope(&self, l: usize, at: usize, block: &mut [f64]) {
-        self.net.stages[l].activation.times_slope(&self.basis(l)[at..at + block.len()], block);
-        self.times_mask(l, at, block);
+    /// Calls `f` for every stage from the last one.
+    pub fn each_back(&self, mut f: impl FnMut(&Window<'_>, usize)) {
+        for range in self.ranges().into_iter().rev() {
+            let window = self.window(range.clone(), None);
+            range.rev().for_each(|l| f(&window, l));
+        }
     }
 
-    /// `V P + W Ṗ` without the bias: how the argument of stage `l` changes with the parameters and with what it sees.
-    pub fn argument_change(&self, l: usize, v: &[f64], seen_change: Option<&[f64]>) -> Vec<f64> {
+    /// Sweeps back from output adjoints: `visit(window, stage, signal, masked adjoint)` for each stage from the last one.
+    pub fn sweep(&self, u: &[f64], mut visit: impl FnMut(&Window<'_>, usize, Vec<f64>, Option<Vec<f64>>)) {
+        let mut descent = Descent::new(self, u);
+        self.each_back(|window, l| {
+            let (signal, adjoint) = descent.step(window, l);
+            visit(window, l, signal, adjoint);
+        });
+    }
+
+    /// `Wᵀ signal`, brought back to the result before stage `l`.
+    fn before(&self, l: usize, signal: &[f64]) -> Vec<f64> {
         let stage = &self.net.stages[l];
-        let seen = self.seen(l);
-        let mut change = vec![0.0; stage.outputs * seen.ncols()];
-        multiply(view(stage.weights(v), stage.outputs), seen, &mut change);
-        if let Some(seen_change) = seen_change {
-            add_multiply(self.weights(l), view(seen_change, stage.inputs), &mut change);
-        }
-        change
+        let mut back = vec![0.0; stage.inputs * (signal.len() / stage.outputs)];
+        multiply(self.weights(l).transpose(), view(signal, stage.outputs), &mut back);
+        self.scatter(l, back)
     }
 
     /// The change of what stage `l` sees, for a change of the result before it.
@@ -129,33 +187,6 @@ impl Pass {
         }
     }
 
-    /// Sweeps back from output adjoints: `visit(stage, signal, masked adjoint)` for each stage from the last one; the adjoint
-    /// is given where the activation's second derivative needs it.
-    pub fn sweep(&self, u: &[f64], mut visit: impl FnMut(usize, Vec<f64>, Option<Vec<f64>>)) {
-        let mut waiting = Waiting::new(self.net.stages.len());
-        let mut adjoint = u.to_vec();
-        for (l, stage) in self.net.stages.iter().enumerate().rev() {
-            waiting.pass_skip(stage.skip, &adjoint);
-            let kept = stage.activation.keeps_argument().then(|| {
-                let mut kept = adjoint.clone();
-                self.times_mask(l, 0, &mut kept);
-                kept
-            });
-            let mut signal = adjoint;
-            for_blocks(stage.outputs, &mut signal, |first, block| self.times_slope(l, first * stage.outputs, block));
-            adjoint = if l > 0 { waiting.collect(l, self.before(l, &signal)) } else { Vec::new() };
-            visit(l, signal, kept);
-        }
-    }
-
-    /// `Wᵀ signal`, brought back to the result before stage `l`.
-    pub fn before(&self, l: usize, signal: &[f64]) -> Vec<f64> {
-        let stage = &self.net.stages[l];
-        let mut back = vec![0.0; stage.inputs * (signal.len() / stage.outputs)];
-        multiply(self.weights(l).transpose(), view(signal, stage.outputs), &mut back);
-        self.scatter(l, back)
-    }
-
     /// The adjoint of [`seen_change`](Self::seen_change).
     pub fn scatter(&self, l: usize, patches: Vec<f64>) -> Vec<f64> {
         match &self.net.stages[l].gather {
@@ -163,14 +194,105 @@ impl Pass {
             None => patches,
         }
     }
+}
+
+/// Some stages of a pass with all that they left behind, kept or computed again.
+pub(super) struct Window<'a> {
+    pub pass: &'a Pass,
+    first: usize,
+    /// The result before the first stage, unless the pass has it.
+    before: Option<Vec<f64>>,
+    /// Of the stages from the first on; none if the pass kept everything.
+    traces: Vec<Trace>,
+}
+
+impl Window<'_> {
+    fn trace(&self, l: usize) -> &Trace {
+        self.traces.get(l - self.first).unwrap_or(&self.pass.kept[l])
+    }
+
+    /// The result of stage `l` counted from 1; the inputs for 0.
+    fn result(&self, l: usize) -> &[f64] {
+        let computed = || if l == self.first { self.before.as_deref() } else { self.trace(l - 1).result.as_deref() };
+        self.pass.result(l).or_else(computed).unwrap_or_default()
+    }
+
+    /// The result of the last stage, unless the pass has it.
+    pub fn into_result(mut self) -> Option<Vec<f64>> {
+        self.traces.pop().and_then(|trace| trace.result)
+    }
+
+    /// What stage `l` saw, `inputs × (positions · n)`.
+    pub fn seen(&self, l: usize) -> MatRef<'_, f64> {
+        view(self.trace(l).patches.as_deref().unwrap_or_else(|| self.result(l)), self.pass.net.stages[l].inputs)
+    }
+
+    /// What the derivatives of stage `l`'s activation are computed from.
+    pub fn basis(&self, l: usize) -> &[f64] {
+        self.trace(l).basis.as_deref().unwrap_or_else(|| self.result(l + 1))
+    }
+
+    /// `block ← mask ⊙ block` for the block of stage `l` that starts at entry `at`.
+    fn times_mask(&self, l: usize, at: usize, block: &mut [f64]) {
+        if let Some(mask) = &self.trace(l).mask {
+            block.iter_mut().zip(&mask[at..]).for_each(|(b, m)| *b *= m);
+        }
+    }
+
+    /// `block ← mask ⊙ φ′ ⊙ block`.
+    pub fn times_slope(&self, l: usize, at: usize, block: &mut [f64]) {
+        self.pass.net.stages[l].activation.times_slope(&self.basis(l)[at..at + block.len()], block);
+        self.times_mask(l, at, block);
+    }
+
+    /// `V P + W Ṗ` without the bias: how the argument of stage `l` changes with the parameters and with what it sees.
+    pub fn argument_change(&self, l: usize, v: &[f64], seen_change: Option<&[f64]>) -> Vec<f64> {
+        let stage = &self.pass.net.stages[l];
+        let seen = self.seen(l);
+        let mut change = vec![0.0; stage.outputs * seen.ncols()];
+        multiply(view(stage.weights(v), stage.outputs), seen, &mut change);
+        if let Some(seen_change) = seen_change {
+            add_multiply(self.pass.weights(l), view(seen_change, stage.inputs), &mut change);
+        }
+        change
+    }
 
     /// Writes `Σ signal āᵀ` of stage `l` into its place in `out`.
     pub fn write_gradient(&self, l: usize, signal: &[f64], out: &mut [f64]) {
-        let stage = &self.net.stages[l];
+        let stage = &self.pass.net.stages[l];
         let (weights, bias) = stage.split_mut(out);
-        multiply(view(signal, stage.outputs), self.seen(l).transpose(), weights);
+        multiply_transposed(view(signal, stage.outputs), self.seen(l), weights);
         bias.fill(0.0);
         add_row_sums(signal, bias);
+    }
+}
+
+/// A sweep back from output adjoints, one stage after the other from the last one.
+pub(super) struct Descent {
+    waiting: Waiting,
+    adjoint: Vec<f64>,
+}
+
+impl Descent {
+    pub fn new(pass: &Pass, u: &[f64]) -> Self {
+        Self { waiting: Waiting::new(pass.net.stages.len()), adjoint: u.to_vec() }
+    }
+
+    /// The signal of stage `l`, and the masked adjoint if the activation's second derivative needs it.
+    pub fn step(&mut self, window: &Window<'_>, l: usize) -> (Vec<f64>, Option<Vec<f64>>) {
+        let stage = &window.pass.net.stages[l];
+        let mut signal = std::mem::take(&mut self.adjoint);
+        self.waiting.pass_skip(stage.skip, &signal);
+        let kept = stage.activation.keeps_argument().then(|| {
+            let mut kept = signal.clone();
+            window.times_mask(l, 0, &mut kept);
+            kept
+        });
+        for_blocks(stage.outputs, &mut signal, |first, block| window.times_slope(l, first * stage.outputs, block));
+        if l > 0 {
+            self.adjoint = self.waiting.collect(l, window.pass.before(l, &signal));
+        }
+        (signal, kept)
     }
 }
 
@@ -217,7 +339,7 @@ fn mask(stage: &Stage, seed: u64, l: usize, len: usize) -> Vec<f64> {
 
 impl Forward for Pass {
     fn outputs(&self) -> &[f64] {
-        self.result(self.net.stages.len())
+        self.result(self.net.stages.len()).unwrap_or_default()
     }
 
     fn jacobian_product(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
@@ -225,12 +347,13 @@ impl Forward for Pass {
         Error::check_len("Jacobian product", self.outputs().len(), out.len())?;
         let mut skipped: Vec<Option<Vec<f64>>> = vec![None; self.net.stages.len() + 1];
         let mut change: Option<Vec<f64>> = None;
-        for (l, stage) in self.net.stages.iter().enumerate() {
+        self.each(|window, l| {
+            let stage = &self.net.stages[l];
             let seen_change = change.take().map(|change| self.seen_change(l, change));
-            let mut next = self.argument_change(l, v, seen_change.as_deref());
+            let mut next = window.argument_change(l, v, seen_change.as_deref());
             for_blocks(stage.outputs, &mut next, |first, block| {
                 add_to_columns(stage.bias(v), block);
-                self.times_slope(l, first * stage.outputs, block);
+                window.times_slope(l, first * stage.outputs, block);
             });
             if let Some(change) = stage.skip.and_then(|from| skipped[from].as_ref()) {
                 axpy(1.0, change, &mut next);
@@ -239,7 +362,7 @@ impl Forward for Pass {
                 skipped[l + 1] = Some(next.clone());
             }
             change = Some(next);
-        }
+        });
         out.copy_from_slice(&change.unwrap_or_default());
         Ok(())
     }
@@ -247,7 +370,7 @@ impl Forward for Pass {
     fn transposed_product(&self, u: &[f64], out: &mut [f64]) -> Result<()> {
         Error::check_len("output adjoints", self.outputs().len(), u.len())?;
         Error::check_len("transposed product", self.theta.len(), out.len())?;
-        self.sweep(u, |l, signal, _| self.write_gradient(l, &signal, out));
+        self.sweep(u, |window, l, signal, _| window.write_gradient(l, &signal, out));
         Ok(())
     }
 

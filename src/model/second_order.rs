@@ -2,77 +2,109 @@
 //! (Pearlmutter 1994, the R-operator), six matrix products a layer on cached passes.
 
 use super::Turn;
-use super::pass::{Pass, Waiting, add_to_columns};
+use super::pass::{Pass, Waiting, Window, add_to_columns};
 use super::signals::Signals;
 use crate::error::Result;
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, view};
+use crate::linalg::matrix::{
+    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view,
+};
 use crate::linalg::vector::axpy;
+use std::ops::Range;
 
-/// Directional derivatives of a forward sweep.
+/// Directional derivatives of a forward sweep over some stages.
 struct Change {
-    /// Of what each stage saw; nothing for the first, which sees the inputs.
+    /// Of what each stage saw; nothing for the first of all, which sees the inputs.
     seen: Vec<Option<Vec<f64>>>,
     /// Of each stage's argument.
     argument: Vec<Vec<f64>>,
-    /// Of the outputs.
-    output: Vec<f64>,
 }
 
-impl Change {
-    fn along(pass: &Pass, v: &[f64]) -> Self {
-        let n = pass.net.stages.len();
-        let mut skipped: Vec<Option<Vec<f64>>> = vec![None; n + 1];
-        let (mut seen, mut argument) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        let mut output: Option<Vec<f64>> = None;
-        for (l, stage) in pass.net.stages.iter().enumerate() {
+/// A forward sweep of directional derivatives.
+struct Ascent<'a> {
+    pass: &'a Pass,
+    v: &'a [f64],
+    /// Of results that skip connections add.
+    skipped: Vec<Option<Vec<f64>>>,
+}
+
+impl Ascent<'_> {
+    /// Takes the derivative of the result before some stages to that of the result after them.
+    fn along(&mut self, window: &Window<'_>, range: Range<usize>, mut output: Option<Vec<f64>>) -> (Change, Option<Vec<f64>>) {
+        let (pass, v) = (self.pass, self.v);
+        let (mut seen, mut argument) = (Vec::with_capacity(range.len()), Vec::with_capacity(range.len()));
+        for l in range {
+            let stage = &pass.net.stages[l];
             let seen_change = output.take().map(|change| pass.seen_change(l, change));
-            let mut z = pass.argument_change(l, v, seen_change.as_deref());
+            let mut z = window.argument_change(l, v, seen_change.as_deref());
             for_blocks(stage.outputs, &mut z, |_, block| add_to_columns(stage.bias(v), block));
             let mut next = z.clone();
-            for_blocks(stage.outputs, &mut next, |first, block| pass.times_slope(l, first * stage.outputs, block));
-            if let Some(change) = stage.skip.and_then(|from| skipped[from].as_ref()) {
+            for_blocks(stage.outputs, &mut next, |first, block| window.times_slope(l, first * stage.outputs, block));
+            if let Some(change) = stage.skip.and_then(|from| self.skipped[from].as_ref()) {
                 axpy(1.0, change, &mut next);
             }
             if pass.net.is_skipped_from(l + 1) {
-                skipped[l + 1] = Some(next.clone());
+                self.skipped[l + 1] = Some(next.clone());
             }
             seen.push(seen_change);
             argument.push(z);
             output = Some(next);
         }
-        Self { seen, argument, output: output.unwrap_or_default() }
+        (Change { seen, argument }, output)
     }
 }
 
 /// `out ← Jᵀu̇ + Σ u ∇²f v`.
 pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &mut [f64]) -> Result<()> {
     let pass = &*signals.pass;
-    let change = Change::along(pass, v);
-    let mut adjoint = vec![0.0; change.output.len()];
-    turn(&change.output, &mut adjoint)?;
+    let ranges = pass.ranges();
+    let mut ascent = Ascent { pass, v, skipped: vec![None; pass.net.stages.len() + 1] };
+    // Of several ranges, only what they start from is kept; the last one is needed first.
+    let mut starts: Vec<Option<Vec<f64>>> = Vec::with_capacity(ranges.len());
+    let mut last: Option<(Window<'_>, Change)> = None;
+    let mut output: Option<Vec<f64>> = None;
+    for range in &ranges {
+        let before = last.take().and_then(|(window, _)| window.into_result());
+        let window = pass.window(range.clone(), before);
+        starts.push(if ranges.len() > 1 { output.clone() } else { None });
+        let (change, next) = ascent.along(&window, range.clone(), output);
+        (output, last) = (next, Some((window, change)));
+    }
+    let output = output.unwrap_or_default();
+    let mut adjoint = vec![0.0; output.len()];
+    turn(&output, &mut adjoint)?;
     let mut waiting = Waiting::new(pass.net.stages.len());
-    for (l, stage) in pass.net.stages.iter().enumerate().rev() {
-        waiting.pass_skip(stage.skip, &adjoint);
-        let (signal, basis, dz) = (&signals.signals[l], pass.basis(l), &change.argument[l]);
-        let bent = signals.adjoints[l].as_ref().unwrap_or(signal);
-        for_blocks(stage.outputs, &mut adjoint, |first, block| {
-            let at = first * stage.outputs;
-            let part = at..at + block.len();
-            pass.times_slope(l, at, block);
-            stage.activation.add_bend(&basis[part.clone()], &dz[part.clone()], &bent[part], block);
+    let mut source = signals.source();
+    for (range, start) in ranges.iter().zip(starts).rev() {
+        let (window, change) = last.take().unwrap_or_else(|| {
+            let window = pass.window(range.clone(), None);
+            let change = ascent.along(&window, range.clone(), start).0;
+            (window, change)
         });
-        let (weights, bias) = stage.split_mut(out);
-        multiply(view(&adjoint, stage.outputs), pass.seen(l).transpose(), weights);
-        if let Some(seen) = &change.seen[l] {
-            add_multiply(view(signal, stage.outputs), view(seen, stage.inputs).transpose(), weights);
-        }
-        bias.fill(0.0);
-        add_row_sums(&adjoint, bias);
-        if l > 0 {
-            let mut back = vec![0.0; stage.inputs * (adjoint.len() / stage.outputs)];
-            multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);
-            add_multiply(view(stage.weights(v), stage.outputs).transpose(), view(signal, stage.outputs), &mut back);
-            adjoint = waiting.collect(l, pass.scatter(l, back));
+        for l in range.clone().rev() {
+            let stage = &pass.net.stages[l];
+            waiting.pass_skip(stage.skip, &adjoint);
+            let (signal, bent) = source.next(&window, l);
+            let bent = bent.as_deref().unwrap_or(&signal);
+            let (basis, dz) = (window.basis(l), &change.argument[l - range.start]);
+            for_blocks(stage.outputs, &mut adjoint, |first, block| {
+                let at = first * stage.outputs;
+                let part = at..at + block.len();
+                window.times_slope(l, at, block);
+                stage.activation.add_bend(&basis[part.clone()], &dz[part.clone()], &bent[part], block);
+            });
+            let (weights, bias) = stage.split_mut(out);
+            multiply_transposed(view(&adjoint, stage.outputs), window.seen(l), weights);
+            if let Some(seen) = &change.seen[l - range.start] {
+                add_multiply_transposed(view(&signal, stage.outputs), view(seen, stage.inputs), weights);
+            }
+            bias.fill(0.0);
+            add_row_sums(&adjoint, bias);
+            if l > 0 {
+                let mut back = vec![0.0; stage.inputs * (adjoint.len() / stage.outputs)];
+                multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);
+                add_multiply(view(stage.weights(v), stage.outputs).transpose(), view(&signal, stage.outputs), &mut back);
+                adjoint = waiting.collect(l, pass.scatter(l, back));
+            }
         }
     }
     Ok(())

@@ -3,56 +3,98 @@
 //! With signals `g` and inputs `ā` of a layer, sample `i` has the gradient `Σₛ g_{i,s} ā_{i,s}ᵀ`; sums over samples are
 //! matrix products, so no per-sample gradient is formed unless it is asked for (Goodfellow 2015).
 
-use super::network::Stage;
-use super::pass::Pass;
+use super::network::{Checkpoints, Stage};
+use super::pass::{Descent, Pass, Window};
 use super::{Backward, Layer, Turn, second_order};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_column_dots, add_multiply, add_row_sums, multiply, view};
-use std::sync::Arc;
+use crate::linalg::matrix::{add_column_dots, add_multiply_transposed, add_row_sums, multiply, view};
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
-/// Signals of all stages.
+/// Signals of all stages, `∂/∂z` of `Σ uᵀf` at each.
 pub(super) struct Signals {
     pub pass: Arc<Pass>,
-    /// `∂/∂z` of `Σ uᵀf` at each stage.
-    pub signals: Vec<Vec<f64>>,
-    /// The adjoints of masked values, where second derivatives need them.
-    pub adjoints: Vec<Option<Vec<f64>>>,
+    stored: Stored,
+}
+
+enum Stored {
+    /// Signals, and the adjoints of masked values where second derivatives need them.
+    All(Vec<(Vec<f64>, Option<Vec<f64>>)>),
+    /// The output adjoints `u`; everything once something asked for it.
+    Adjoints(Vec<f64>, OnceLock<Arc<Signals>>),
+}
+
+/// Signals in the order of a sweep back.
+pub(super) enum Source<'a> {
+    Stored(&'a [(Vec<f64>, Option<Vec<f64>>)]),
+    Computed(Descent),
+}
+
+impl<'a> Source<'a> {
+    /// Of stage `l`, the next one: the signal, and the adjoint of the masked value where second derivatives need it.
+    pub fn next(&mut self, window: &Window<'_>, l: usize) -> (Cow<'a, [f64]>, Option<Cow<'a, [f64]>>) {
+        match self {
+            Self::Stored(signals) => (signals[l].0.as_slice().into(), signals[l].1.as_deref().map(Cow::from)),
+            Self::Computed(descent) => {
+                let (signal, adjoint) = descent.step(window, l);
+                (signal.into(), adjoint.map(Cow::from))
+            }
+        }
+    }
 }
 
 impl Signals {
     pub fn new(pass: Arc<Pass>, u: &[f64]) -> Self {
-        let n = pass.net.stages.len();
-        let (mut signals, mut adjoints) = (vec![Vec::new(); n], vec![None; n]);
-        pass.sweep(u, |l, signal, adjoint| (signals[l], adjoints[l]) = (signal, adjoint));
-        Self { pass, signals, adjoints }
+        if pass.net.checkpoints != Checkpoints::All {
+            return Self { pass, stored: Stored::Adjoints(u.to_vec(), OnceLock::new()) };
+        }
+        let mut all = vec![(Vec::new(), None); pass.net.stages.len()];
+        pass.sweep(u, |_, l, signal, adjoint| all[l] = (signal, adjoint));
+        Self { pass, stored: Stored::All(all) }
+    }
+
+    pub fn source(&self) -> Source<'_> {
+        match &self.stored {
+            Stored::All(signals) => Source::Stored(signals),
+            Stored::Adjoints(u, _) => Source::Computed(Descent::new(&self.pass, u)),
+        }
+    }
+
+    /// The same with all results and signals kept, and the signals.
+    fn all(&self) -> (&Self, &[(Vec<f64>, Option<Vec<f64>>)]) {
+        match &self.stored {
+            Stored::All(signals) => (self, signals),
+            Stored::Adjoints(u, all) => all.get_or_init(|| Arc::new(Self::new(Arc::new(self.pass.keeping_all()), u))).all(),
+        }
     }
 
     fn check(&self, what: &'static str, v: &[f64]) -> Result<()> {
         Error::check_len(what, self.pass.theta.len(), v.len())
     }
 
-    fn stages(&self) -> impl Iterator<Item = (usize, &Stage, &[f64])> {
-        let stages = self.pass.net.stages.iter().zip(&self.signals);
-        stages.enumerate().map(|(l, (stage, signal))| (l, stage, signal.as_slice()))
+    /// Calls `f` with every stage and its signal, from the last one.
+    fn each(&self, mut f: impl FnMut(&Window<'_>, usize, &[f64])) {
+        let mut source = self.source();
+        self.pass.each_back(|window, l| f(window, l, &source.next(window, l).0));
     }
+}
 
-    /// Writes the weight part and the bias part of the gradient of sample `i` in one stage.
-    fn write_sample(&self, l: usize, i: usize, out: &mut [f64]) {
-        let stage = &self.pass.net.stages[l];
-        let width = stage.outputs * stage.positions;
-        let signal = &self.signals[l][i * width..(i + 1) * width];
-        let seen = self.pass.seen(l).subcols(i * stage.positions, stage.positions);
-        let (weights, bias) = out.split_at_mut(stage.outputs * stage.inputs);
-        multiply(view(signal, stage.outputs), seen.transpose(), weights);
-        bias.fill(0.0);
-        add_row_sums(signal, bias);
-    }
+/// Writes the weight part and the bias part of the gradient of sample `i` in stage `l`.
+fn write_sample(window: &Window<'_>, l: usize, signal: &[f64], i: usize, out: &mut [f64]) {
+    let stage = &window.pass.net.stages[l];
+    let width = stage.outputs * stage.positions;
+    let signal = &signal[i * width..(i + 1) * width];
+    let seen = window.seen(l).subcols(i * stage.positions, stage.positions);
+    let (weights, bias) = out.split_at_mut(stage.outputs * stage.inputs);
+    multiply(view(signal, stage.outputs), seen.transpose(), weights);
+    bias.fill(0.0);
+    add_row_sums(signal, bias);
 }
 
 impl Backward for Signals {
     fn gradient(&self, out: &mut [f64]) -> Result<()> {
         self.check("gradient", out)?;
-        self.stages().for_each(|(l, _, signal)| self.pass.write_gradient(l, signal, out));
+        self.each(|window, l, signal| window.write_gradient(l, signal, out));
         Ok(())
     }
 
@@ -60,57 +102,62 @@ impl Backward for Signals {
         self.check("direction", v)?;
         Error::check_len("slopes", self.pass.n(), out.len())?;
         out.fill(0.0);
-        for (l, stage, signal) in self.stages() {
-            let (change, bias) = (self.pass.argument_change(l, v, None), stage.bias(v));
+        self.each(|window, l, signal| {
+            let (change, bias) = (window.argument_change(l, v, None), self.pass.net.stages[l].bias(v));
             add_column_dots(bias, &change, signal, out);
-        }
+        });
         Ok(())
     }
 
     fn weighted_gradient(&self, weights: &[f64], out: &mut [f64]) -> Result<()> {
         self.check("gradient", out)?;
         Error::check_len("weights", self.pass.n(), weights.len())?;
-        for (l, stage, signal) in self.stages() {
+        self.each(|window, l, signal| {
+            let stage = &self.pass.net.stages[l];
             let width = stage.outputs * stage.positions;
             let mut weighted = Vec::with_capacity(signal.len());
             for (column, w) in signal.chunks_exact(width).zip(weights) {
                 weighted.extend(column.iter().map(|c| c * w));
             }
-            self.pass.write_gradient(l, &weighted, out);
-        }
+            window.write_gradient(l, &weighted, out);
+        });
         Ok(())
     }
 
     fn sample_gradient(&self, i: usize, out: &mut [f64]) -> Result<()> {
         self.check("gradient", out)?;
         Error::check_option(i < self.pass.n(), "sample", "one of the batch", i)?;
-        for (l, stage, _) in self.stages() {
-            self.write_sample(l, i, &mut out[stage.offset..stage.offset + stage.outputs * (stage.inputs + 1)]);
-        }
+        let (all, signals) = self.all();
+        all.pass.each_back(|window, l| {
+            let stage = &all.pass.net.stages[l];
+            let range = stage.offset..stage.offset + stage.outputs * (stage.inputs + 1);
+            write_sample(window, l, &signals[l].0, i, &mut out[range]);
+        });
         Ok(())
     }
 
     fn add_squares(&self, out: &mut [f64]) -> Result<()> {
         self.check("sum of squares", out)?;
-        for (l, stage, signal) in self.stages() {
+        self.each(|window, l, signal| {
+            let stage = &self.pass.net.stages[l];
             if stage.positions > 1 {
                 let range = stage.offset..stage.offset + stage.outputs * (stage.inputs + 1);
                 let mut sample = vec![0.0; range.len()];
                 for i in 0..self.pass.n() {
-                    self.write_sample(l, i, &mut sample);
+                    write_sample(window, l, signal, i, &mut sample);
                     out[range.clone()].iter_mut().zip(&sample).for_each(|(o, g)| *o += g * g);
                 }
-                continue;
+                return;
             }
             // (g aᵀ) ⊙ (g aᵀ) = (g ⊙ g)(a ⊙ a)ᵀ.
             let squared: Vec<f64> = signal.iter().map(|g| g * g).collect();
-            let seen = self.pass.seen(l);
+            let seen = window.seen(l);
             let mut inputs = Vec::with_capacity(seen.nrows() * seen.ncols());
             seen.col_iter().for_each(|column| inputs.extend(column.iter().map(|a| a * a)));
             let (weights, bias) = stage.split_mut(out);
-            add_multiply(view(&squared, stage.outputs), view(&inputs, stage.inputs).transpose(), weights);
+            add_multiply_transposed(view(&squared, stage.outputs), view(&inputs, stage.inputs), weights);
             add_row_sums(&squared, bias);
-        }
+        });
         Ok(())
     }
 
@@ -121,11 +168,12 @@ impl Backward for Signals {
     }
 
     fn layers(&self) -> Vec<Layer<'_>> {
-        let layer = |(l, stage, signal): (usize, &Stage, _)| Layer {
-            inputs: self.pass.seen(l),
-            signals: view(signal, stage.outputs),
+        let (all, signals) = self.all();
+        let layer = |(l, stage): (usize, &Stage)| Layer {
+            inputs: all.pass.kept_seen(l),
+            signals: view(&signals[l].0, stage.outputs),
             positions: stage.positions,
         };
-        self.stages().map(|(l, stage, signal)| layer((l, stage, signal))).collect()
+        all.pass.net.stages.iter().enumerate().map(layer).collect()
     }
 }

@@ -19,17 +19,19 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// The last point if it is the `same`; else the buffers of one that nobody else holds, `renew`ed, or a `new` one.
-    pub fn at(
+    /// What a `look` at the last point yields if that is the `same`; else at one in the buffers of a point that nobody else
+    /// holds, `renew`ed, or at a `new` one. The look is under the lock: it reads, or takes a share of the point.
+    pub fn at<V>(
         &self,
         same: impl Fn(&T) -> bool,
         renew: impl FnOnce(&mut T) -> Result<()>,
         new: impl FnOnce() -> Result<T>,
-    ) -> Result<Arc<T>> {
+        look: impl FnOnce(&Arc<T>) -> V,
+    ) -> Result<V> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = lock();
         if let Some(point) = kept.last.as_ref().filter(|point| same(point)) {
-            return Ok(point.clone());
+            return Ok(look(point));
         }
         let free = kept.free();
         drop(kept);
@@ -43,15 +45,16 @@ impl<T> Kept<T> {
             None => Arc::new(new()?),
         };
         let mut kept = lock();
-        kept.spare = kept.last.replace(point.clone()).or(kept.spare.take());
-        Ok(point)
+        let seen = look(&point);
+        kept.spare = kept.last.replace(point).or(kept.spare.take());
+        Ok(seen)
     }
 }
 
 impl<T> Points<T> {
     /// A point that nobody else holds.
     fn free(&mut self) -> Option<Arc<T>> {
-        let free = |point: &mut Option<Arc<T>>| point.take_if(|point| Arc::get_mut(point).is_some());
+        let free = |point: &mut Option<Arc<T>>| point.take_if(|point| Arc::strong_count(point) == 1);
         free(&mut self.spare).or_else(|| free(&mut self.last))
     }
 }

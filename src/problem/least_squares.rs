@@ -10,7 +10,7 @@ use crate::linalg::operator::{DenseMatrix, Gram};
 use crate::linalg::vector::{axpy, dot, scale};
 use argmin::core::{CostFunction, Error as ArgminError, Gradient, Hessian};
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A nonlinear least-squares problem as an argmin problem over points of type `P`.
 ///
@@ -71,6 +71,8 @@ struct Pass<R> {
     residual: Vec<f64>,
     cost: f64,
     jacobian: OnceLock<Vec<f64>>,
+    /// The buffer of an earlier Jacobian, for the next one.
+    spare: Mutex<Vec<f64>>,
 }
 
 impl<R: Residuals> Pass<R> {
@@ -79,13 +81,15 @@ impl<R: Residuals> Pass<R> {
         let mut residual = vec![0.0; residuals.m()];
         residuals.residuals(x, &mut residual)?;
         let cost = 0.5 * dot(&residual, &residual);
-        Ok(Self { residuals, x: x.to_vec(), residual, cost, jacobian: OnceLock::new() })
+        Ok(Self { residuals, x: x.to_vec(), residual, cost, jacobian: OnceLock::new(), spare: Mutex::default() })
     }
 
     /// Moves to another point, in the same buffers.
     fn renew(&mut self, x: &[f64]) -> Result<()> {
         Error::check_len("point", self.x.len(), x.len())?;
-        self.jacobian.take();
+        if let Some(jacobian) = self.jacobian.take() {
+            self.spare = Mutex::new(jacobian);
+        }
         self.x.copy_from_slice(x);
         self.residuals.residuals(x, &mut self.residual)?;
         self.cost = 0.5 * dot(&self.residual, &self.residual);
@@ -96,7 +100,9 @@ impl<R: Residuals> Pass<R> {
         let jacobian = match self.jacobian.get() {
             Some(jacobian) => jacobian,
             None => {
-                let mut jacobian = vec![0.0; self.residual.len() * self.x.len()];
+                let mut jacobian = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
+                jacobian.clear();
+                jacobian.resize(self.residual.len() * self.x.len(), 0.0);
                 self.residuals.jacobian(&self.x, &mut jacobian)?;
                 self.jacobian.get_or_init(|| jacobian)
             }
@@ -147,7 +153,11 @@ impl<R: Residuals, P> LeastSquares<R, P> {
     }
 
     fn pass(&self, x: &[f64]) -> Result<Arc<Pass<R>>> {
-        self.kept.at(|pass| same_bits(&pass.x, x), |pass| pass.renew(x), || Pass::new(self.residuals.clone(), x))
+        self.look(x, Arc::clone)
+    }
+
+    fn look<V>(&self, x: &[f64], look: impl FnOnce(&Arc<Pass<R>>) -> V) -> Result<V> {
+        self.kept.at(|pass| same_bits(&pass.x, x), |pass| pass.renew(x), || Pass::new(self.residuals.clone(), x), look)
     }
 }
 
@@ -168,7 +178,7 @@ impl<R: Residuals, P: Vector> CostFunction for LeastSquares<R, P> {
     type Param = P;
     type Output = f64;
     fn cost(&self, x: &P) -> std::result::Result<f64, ArgminError> {
-        Ok(self.pass(x.as_slice())?.cost)
+        Ok(self.look(x.as_slice(), |pass| pass.cost)?)
     }
 }
 

@@ -88,6 +88,15 @@ pub trait HessianProduct: Objective {
     }
 }
 
+/// A capability: an approximate inverse of the Hessian that is made for the problem.
+pub trait HessianPreconditioner: HessianProduct {
+    /// An operator near `∇²f(x)⁻¹`, symmetric and positive definite.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for a point of another length, [`Error::Factorization`].
+    fn hessian_preconditioner<'a>(&'a self, x: &'a Self::Point) -> Result<Operator<'a>>;
+}
+
 /// A capability: the problem is a negative log-likelihood (up to a factor) and knows its expected second derivative.
 pub trait FisherInformation: Objective {
     /// The expected information `E[∇²f(x)]` under the responses that the model predicts at `x`; by its factor

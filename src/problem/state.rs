@@ -19,7 +19,8 @@ const ANSWER: f64 = 1e-8;
 
 /// Ends the run: records the reason in argmin's state.
 pub(crate) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
-    if matches!(stop, Stop::Gradient { .. }) && state.cost - state.best_cost <= ANSWER * state.cost.abs() {
+    let behind = state.cost - state.best_cost;
+    if matches!(stop, Stop::Gradient { .. }) && behind > 0.0 && behind <= ANSWER * state.cost.abs() {
         state.best_cost = f64::INFINITY;
     }
     let reason = match stop.converged() {

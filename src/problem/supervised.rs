@@ -134,6 +134,11 @@ impl<P> Supervised<P> {
         &self.terms.layout
     }
 
+    /// `λ` of the regulariser `½ λ ‖θ‖²`.
+    pub fn regularizer(&self) -> f64 {
+        self.terms.l2
+    }
+
     /// Number of samples.
     pub fn n_terms(&self) -> usize {
         self.samples.targets.n()

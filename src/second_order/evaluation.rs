@@ -39,8 +39,8 @@ pub(super) struct Trials<'a, P> {
 
 impl<'a, P: Vector> Trials<'a, P> {
     /// For a search that wants the slope at every trial, or not.
-    pub(super) fn new(here: &'a Point<P>, slopes: bool) -> Self {
-        Self { here, x_norm: norm(here.x.as_slice()), slopes, costs: 0, gradients: 0 }
+    pub(super) fn new(here: &'a Point<P>, x_norm: f64, slopes: bool) -> Self {
+        Self { here, x_norm, slopes, costs: 0, gradients: 0 }
     }
 
     /// The gradient at `there`, counted.

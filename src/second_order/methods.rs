@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`newton`] | Hessian | [`Factorized`] | [`Armijo`] |
 //! | [`newton_cg`] | Hessian products | [`TruncatedCg`] | [`Armijo`] |
+//! | [`newton_cg_preconditioned`] | Hessian products, preconditioned by the problem | [`TruncatedCg`] | [`Armijo`] |
 //! | [`trust_region_exact`] | Hessian | [`MoreSorensen`] | [`TrustRegion`] |
 //! | [`trust_region_steihaug`] | Hessian products | [`Steihaug`] | [`TrustRegion`] |
 //! | [`trust_region_gltr`] | Hessian products | [`Gltr`] | [`TrustRegion`] |
@@ -37,7 +38,10 @@ use super::subproblem::{
     CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, SparseSolver, Steihaug, TruncatedCg,
     TwoDimensional,
 };
-use crate::curvature::{Absolute, Bfgs, Certified, Fisher, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, Sr1};
+use crate::curvature::{
+    Absolute, Bfgs, Certified, Fisher, GaussNewton, Hessian, HessianProducts, Hybrid, Identity, Lbfgs, PreconditionedProducts,
+    Sr1,
+};
 
 /// Newton's method with a line search: Cholesky, else a modified factorization; backtracking.
 pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {
@@ -47,6 +51,12 @@ pub fn newton() -> Minimizer<Hessian, Factorized, Armijo> {
 /// Matrix-free Newton: truncated conjugate gradients, backtracking.
 pub fn newton_cg() -> Minimizer<HessianProducts, TruncatedCg, Armijo> {
     Minimizer::new(HessianProducts, TruncatedCg::default(), Armijo::default())
+}
+
+/// Matrix-free Newton with the problem's own preconditioner
+/// ([`HessianPreconditioner`](crate::problem::HessianPreconditioner)).
+pub fn newton_cg_preconditioned() -> Minimizer<PreconditionedProducts, TruncatedCg, Armijo> {
+    Minimizer::new(PreconditionedProducts, TruncatedCg::default(), Armijo::default())
 }
 
 /// Trust region with the subproblem solved to rounding (Moré & Sorensen 1983).

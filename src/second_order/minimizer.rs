@@ -122,7 +122,7 @@ where
         O: Objective,
         C: Curvature<O>,
     {
-        let mut trials = Trials::new(here, self.globalization.needs_trial_slope());
+        let mut trials = Trials::new(here, f64::NAN, self.globalization.needs_trial_slope());
         let mut done = Accepted::default();
         let outcome = self.search_with(problem, here, spare, &mut trials, &mut done);
         self.run.counts.add_evaluations(trials.costs, trials.gradients);
@@ -160,7 +160,7 @@ where
             None => self.subproblem.scaled_norm(x),
             Some(face) => self.subproblem.scaled_norm(&face.free_point()),
         };
-        trials.x_norm = scaled_norm.unwrap_or(trials.x_norm);
+        trials.x_norm = scaled_norm.unwrap_or_else(|| norm(x));
         let mut size = match self.run.size {
             Some(size) => size,
             None => self.globalization.first_size(&start(model, norm(x), scaled_norm)?),
@@ -277,7 +277,7 @@ where
         }
         let length = accepted.numbers.map_or(0.0, |t| t.length);
         let x = there.x.as_slice();
-        let x_norm = self.subproblem.scaled_norm(x).unwrap_or_else(|| norm(x));
+        let x_norm = || self.subproblem.scaled_norm(x).unwrap_or_else(|| norm(x));
         let stop = self
             .stopping
             .after_step(length, x_norm, here.cost, there.cost)

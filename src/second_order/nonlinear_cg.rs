@@ -229,7 +229,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
             return Ok((Some((there, numbers)), Some(self.run.gradient_stop())));
         }
         self.turn(here.gradient.as_slice(), there.gradient.as_slice());
-        let stop = self.stopping.after_step(numbers.length, norm(there.x.as_slice()), here.cost, there.cost);
+        let stop = self.stopping.after_step(numbers.length, || norm(there.x.as_slice()), here.cost, there.cost);
         Ok((Some((there, numbers)), stop))
     }
 
@@ -395,7 +395,7 @@ impl<'a, O: Objective> Ray<'a, O> {
         // What a quadratic would give whose minimizer is the trial point.
         let predicted = -0.5 * size * self.slope;
         let step = Step { predicted, slope: self.slope, length: size * self.length, inner: 0 };
-        let mut trials = Trials::new(self.here, slopes);
+        let mut trials = Trials::new(self.here, norm(x), slopes);
         let tried = trials.evaluate(self.at(&trial), &buffers.p, size, &step);
         counts::add(&self.from.counts.cost, trials.costs);
         counts::add(&self.from.counts.gradient, trials.gradients);

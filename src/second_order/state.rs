@@ -34,11 +34,25 @@ pub(super) fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Opt
     // argmin keeps as best the lowest cost; a step accepted within the rounding of `f` has the smaller gradient
     // and is the better answer although its cost may be a few units in the last place higher.
     let noise = ROUNDING * f64::EPSILON * there.cost.abs();
-    if (there.cost - state.best_cost).abs() <= noise {
-        state.best_cost = f64::INFINITY;
+    if there.cost - state.best_cost <= noise {
+        keep_best(state, &there);
     }
     (state.prev_param, state.prev_grad, state.prev_cost) = (Some(here.x), Some(here.gradient), here.cost);
     (state.param, state.grad, state.cost) = (Some(there.x), Some(there.gradient), there.cost);
+}
+
+/// Does what argmin does with a new best point, but in the buffer of the best point before the last.
+fn keep_best<P: Vector>(state: &mut State<P>, there: &Point<P>) {
+    let x = match state.prev_best_param.take() {
+        Some(mut buffer) => {
+            buffer.as_mut_slice().copy_from_slice(there.x.as_slice());
+            buffer
+        }
+        None => there.x.clone(),
+    };
+    state.prev_best_param = state.best_param.replace(x);
+    state.prev_best_cost = std::mem::replace(&mut state.best_cost, there.cost);
+    state.last_best_iter = state.iter;
 }
 
 /// [`Stop::Deadline`] once the time limit has passed.

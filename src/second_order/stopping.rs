@@ -73,12 +73,14 @@ impl Stopping {
         norm <= self.gtol_abs || (norm <= bound && settled)
     }
 
-    /// The step and cost tests, after a step of length `length` from `x` (norm `x_norm`) that changed the cost from
-    /// `before` to `after`.
-    pub fn after_step(&self, length: f64, x_norm: f64, before: f64, after: f64) -> Option<Stop> {
-        let step_bound = self.xtol * (self.xtol + x_norm);
-        if self.xtol > 0.0 && length <= step_bound {
-            return Some(Stop::Step { norm: length, bound: step_bound });
+    /// The step and cost tests, after a step of length `length` to `x` (its norm is asked for if there is a step test) that
+    /// changed the cost from `before` to `after`.
+    pub fn after_step(&self, length: f64, x_norm: impl FnOnce() -> f64, before: f64, after: f64) -> Option<Stop> {
+        if self.xtol > 0.0 {
+            let bound = self.xtol * (self.xtol + x_norm());
+            if length <= bound {
+                return Some(Stop::Step { norm: length, bound });
+            }
         }
         let change = (before - after).abs() / before.abs().max(after.abs()).max(f64::MIN_POSITIVE);
         if self.ftol > 0.0 && change <= self.ftol {

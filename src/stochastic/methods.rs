@@ -33,7 +33,7 @@
 //! part can be exchanged: the fields of [`Stochastic`] are public, and any other chain is a tuple.
 
 use super::Stochastic;
-use super::estimator::FullBatch;
+use super::estimator::{FullBatch, Svrg, Tabulated};
 use super::rule::{
     AdaBound, AdaHessian, AdaMax, Adadelta, Adagrad, Adam, AmsGrad, Lars, LearningRate, Lion, LookAheadMomentum, Lookahead,
     Momentum, NAdam, Nesterov, NovoGrad, RAdam, RmsProp, SharpnessAware, Sophia, TrustRatio, WeightDecay,
@@ -264,4 +264,20 @@ pub fn sharpness_aware<E>(
 ) -> FirstOrder<E, (SharpnessAware, Momentum, LearningRate)> {
     let rules = (SharpnessAware::new(radius), Momentum::new(0.9), LearningRate::new(learning_rate));
     Stochastic::new(estimator, rules)
+}
+
+/// The stochastic average gradient, one term a step (Schmidt, Le Roux & Bach 2017); `1/L` is the usual learning rate.
+/// [`LinearSag`](super::LinearSag) is the same for linear models, and faster.
+pub fn sag(seed: u64, learning_rate: impl Into<Schedule>) -> Stochastic<Tabulated, Identity, LearningRate> {
+    Stochastic::new(Tabulated::sag(seed), LearningRate(learning_rate.into()))
+}
+
+/// SAGA, one term a step (Defazio, Bach & Lacoste-Julien 2014); `1/(3L)` is the usual learning rate.
+pub fn saga(seed: u64, learning_rate: impl Into<Schedule>) -> Stochastic<Tabulated, Identity, LearningRate> {
+    Stochastic::new(Tabulated::saga(seed), LearningRate(learning_rate.into()))
+}
+
+/// SVRG with snapshots at the last iterate after `2n` steps of one term (Johnson & Zhang 2013).
+pub fn svrg(seed: u64, learning_rate: impl Into<Schedule>) -> Stochastic<Svrg, Identity, LearningRate> {
+    Stochastic::new(Svrg::new(seed), LearningRate(learning_rate.into()))
 }

@@ -18,10 +18,14 @@ mod range_test;
 pub mod rule;
 pub mod schedule;
 mod solver;
+mod solver_linear;
+mod solver_newton;
 mod stopping;
 
 pub use crate::problem::state::State;
 pub use clock::Clock;
 pub use range_test::{RangeTest, RateCurve, Tried};
 pub use solver::Stochastic;
+pub use solver_linear::{LinearSag, LinearStep};
+pub use solver_newton::SampleNewton;
 pub use stopping::{Cadence, Protocol};

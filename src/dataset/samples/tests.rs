@@ -157,7 +157,7 @@ fn parts_hold_every_sample_once_with_every_class_in_proportion() {
     let parts = digits.split(&split).unwrap();
     let (validation, test) = (parts.validation.clone().unwrap(), parts.test.clone().unwrap());
     assert_eq!((parts.train.n(), validation.n(), test.n()), (1797 - 270 - 359, 270, 359));
-    let rows = |samples: &Samples| dense(samples).values().chunks(64).map(|row| hash(row)).collect::<Vec<_>>();
+    let rows = |samples: &Samples| dense(samples).values().chunks(64).map(hash).collect::<Vec<_>>();
     let mut all = [rows(&parts.train), rows(&validation), rows(&test)].concat();
     let mut expected = rows(&digits);
     assert_ne!(all, expected);

@@ -32,20 +32,18 @@ pub struct PivotedQr {
     rank: usize,
     /// Working copy of `J D⁻¹`, by columns.
     columns: Vec<f64>,
-    norms: Vec<f64>,
     /// `R`, upper triangular, by rows.
     r: Vec<f64>,
-    /// First `n` entries of `Qᵀr`.
-    rhs: Vec<f64>,
+    /// `Qᵀr`, followed by zeros up to `n` entries.
     rotated: Vec<f64>,
     /// Column of `J` at each position.
     order: Vec<usize>,
     scale: Vec<f64>,
     /// The triangle of `[R; √μ I]` by rows.
     s: Vec<f64>,
-    row: Vec<f64>,
     z: Vec<f64>,
-    w: Vec<f64>,
+    /// Lengths of the remaining columns; the row that is rotated in; the solution with the transposed triangle.
+    work: Vec<f64>,
     /// Damping, size and length of the solution in `z`, if it is still that of the right-hand side.
     solved: Option<(f64, usize, f64)>,
 }
@@ -67,12 +65,11 @@ impl PivotedQr {
             self.resize(n, m);
         }
         self.scale.copy_from_slice(scale);
-        self.columns.copy_from_slice(gram.jacobian);
         self.order.clear();
         self.order.extend(0..n);
         if m > 0 {
-            for (column, d) in self.columns.chunks_exact_mut(m).zip(scale) {
-                column.iter_mut().for_each(|v| *v /= d);
+            for (j, (column, d)) in self.columns.chunks_exact_mut(m).zip(scale).enumerate() {
+                column.iter_mut().zip(gram.column(j)).for_each(|(v, a)| *v = a / d);
             }
             self.triangularize(m, gram.residual);
         }
@@ -84,10 +81,9 @@ impl PivotedQr {
     /// Rows of `R` beyond `m` stay zero from here on.
     fn resize(&mut self, n: usize, m: usize) {
         (self.n, self.m) = (n, m);
-        let sizes = [n, n, n, n, n, n, n * n, n * n, n * m, m];
-        let vectors = [&mut self.rhs, &mut self.z, &mut self.w, &mut self.row, &mut self.norms, &mut self.scale];
-        let matrices = [&mut self.r, &mut self.s, &mut self.columns, &mut self.rotated];
-        for (buffer, size) in vectors.into_iter().chain(matrices).zip(sizes) {
+        let vectors = [(&mut self.z, n), (&mut self.work, n), (&mut self.scale, n), (&mut self.rotated, n.max(m))];
+        let matrices = [(&mut self.r, n * n), (&mut self.s, n * n), (&mut self.columns, n * m)];
+        for (buffer, size) in vectors.into_iter().chain(matrices) {
             buffer.clear();
             buffer.resize(size, 0.0);
         }
@@ -96,36 +92,37 @@ impl PivotedQr {
     /// Householder reflections, one column at a time, the longest remaining first.
     fn triangularize(&mut self, m: usize, residual: &[f64]) {
         let n = self.n;
-        self.rotated.copy_from_slice(residual);
-        for (norm_of, column) in self.norms.iter_mut().zip(self.columns.chunks_exact(m)) {
+        self.rotated[..m].copy_from_slice(residual);
+        let norms = &mut self.work;
+        for (norm_of, column) in norms.iter_mut().zip(self.columns.chunks_exact(m)) {
             *norm_of = norm(column);
         }
         for k in 0..n.min(m) {
-            let longest = (k..n).fold(k, |best, j| if self.norms[j] > self.norms[best] { j } else { best });
+            let longest = (k..n).fold(k, |best, j| if self.work[j] > self.work[best] { j } else { best });
             if longest != k {
                 self.swap_columns(k, longest, m);
             }
             let (head, tail) = self.columns.split_at_mut((k + 1) * m);
             let v = &mut head[k * m + k..];
-            let length = norm(v);
+            let length = self.work[k];
             let diagonal = if v[0] > 0.0 { -length } else { length };
             self.r[k * n + k] = diagonal;
             if length > 0.0 {
                 // v ← v/‖v‖ + e₁ up to sign; H = I − v vᵀ / v₁.
                 v.iter_mut().for_each(|v| *v /= -diagonal);
                 v[0] += 1.0;
-                let reflect = |x: &mut [f64]| axpy(-dot(v, x) / v[0], v, x);
-                reflect(&mut self.rotated[k..]);
+                let inverse = 1.0 / v[0];
+                let reflect = |x: &mut [f64]| axpy(-dot(v, x) * inverse, v, x);
+                reflect(&mut self.rotated[k..m]);
                 for (j, column) in tail.chunks_exact_mut(m).enumerate() {
                     reflect(&mut column[k..]);
                     self.r[k * n + k + 1 + j] = column[k];
                     // Recomputed, not updated: updates cancel, and columns are short.
-                    self.norms[k + 1 + j] = norm(&column[k + 1..]);
+                    self.work[k + 1 + j] = norm(&column[k + 1..]);
                 }
             } else {
                 self.r[k * n + k + 1..(k + 1) * n].fill(0.0);
             }
-            self.rhs[k] = self.rotated[k];
         }
     }
 
@@ -133,7 +130,7 @@ impl PivotedQr {
         let (head, tail) = self.columns.split_at_mut(b * m);
         head[a * m..(a + 1) * m].swap_with_slice(&mut tail[..m]);
         self.order.swap(a, b);
-        self.norms.swap(a, b);
+        self.work.swap(a, b);
         for i in 0..a {
             self.r.swap(i * self.n + a, i * self.n + b);
         }
@@ -157,7 +154,7 @@ impl PivotedQr {
     /// `‖D⁻¹Jᵀr‖`, the length of the scaled gradient.
     pub fn gradient_norm(&self) -> f64 {
         let n = self.n;
-        let g = |j: usize| (0..=j).map(|i| self.r[i * n + j] * self.rhs[i]).sum::<f64>();
+        let g = |j: usize| (0..=j).map(|i| self.r[i * n + j] * self.rotated[i]).sum::<f64>();
         (0..n).fold(0.0f64, |length, j| hypot(length, g(j)))
     }
 
@@ -166,14 +163,13 @@ impl PivotedQr {
     pub fn set_residual(&mut self, residual: &[f64]) {
         let (n, m) = (self.n, residual.len());
         self.solved = None;
-        self.rotated.copy_from_slice(residual);
+        self.rotated[..m].copy_from_slice(residual);
         for k in 0..n.min(m) {
             let v = &self.columns[k * m + k..(k + 1) * m];
-            let rest = &mut self.rotated[k..];
             if v[0] != 0.0 {
+                let rest = &mut self.rotated[k..m];
                 axpy(-dot(v, rest) / v[0], v, rest);
             }
-            self.rhs[k] = rest[0];
         }
     }
 
@@ -197,7 +193,7 @@ impl PivotedQr {
         if let Some((.., length)) = self.solved.filter(|solved| (solved.0, solved.1) == (damping, size)) {
             return length;
         }
-        self.z.copy_from_slice(&self.rhs);
+        self.z.copy_from_slice(&self.rotated[..n]);
         if damping > 0.0 {
             self.s.copy_from_slice(&self.r);
             self.rotate_in(damping.sqrt());
@@ -219,18 +215,18 @@ impl PivotedQr {
     fn rotate_in(&mut self, root: f64) {
         let n = self.n;
         for j in 0..n {
-            self.row[j..].fill(0.0);
-            self.row[j] = root;
+            self.work[j..].fill(0.0);
+            self.work[j] = root;
             let mut rhs = 0.0;
             for k in j..n {
-                let e = self.row[k];
+                let e = self.work[k];
                 if e == 0.0 {
                     continue;
                 }
                 let a = self.s[k * n + k];
                 let h = hypot(a, e);
                 let (c, s) = (a / h, e / h);
-                for (x, y) in self.s[k * n + k..(k + 1) * n].iter_mut().zip(&mut self.row[k..]) {
+                for (x, y) in self.s[k * n + k..(k + 1) * n].iter_mut().zip(&mut self.work[k..]) {
                     (*x, *y) = (c * *x + s * *y, c * *y - s * *x);
                 }
                 (self.z[k], rhs) = (c * self.z[k] + s * rhs, c * rhs - s * self.z[k]);
@@ -249,10 +245,10 @@ impl PivotedQr {
         let damped = self.solved.is_some_and(|(damping, ..)| damping > 0.0);
         let triangle = if damped { &self.s } else { &self.r };
         for i in 0..n {
-            let known: f64 = (0..i).map(|k| triangle[k * n + i] * self.w[k]).sum();
-            self.w[i] = (self.z[i] / length - known) / triangle[i * n + i];
+            let known: f64 = (0..i).map(|k| triangle[k * n + i] * self.work[k]).sum();
+            self.work[i] = (self.z[i] / length - known) / triangle[i * n + i];
         }
-        dot(&self.w, &self.w)
+        dot(&self.work, &self.work)
     }
 
     /// `‖J p‖²` of the last solution.

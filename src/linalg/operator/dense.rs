@@ -27,6 +27,11 @@ impl DenseMatrix {
         &self.entries
     }
 
+    /// The entries, column-major, owned.
+    pub fn into_entries(self) -> Vec<f64> {
+        self.entries
+    }
+
     /// The entries, column-major, writable.
     pub fn entries_mut(&mut self) -> &mut [f64] {
         &mut self.entries

@@ -41,6 +41,30 @@ pub struct KroneckerDiagonal {
     values: Vec<f64>,
 }
 
+impl KroneckerBasis {
+    /// The diagonal that `(Q_A ⊗ Q_G) diag(values) (Q_A ⊗ Q_G)ᵀ` has in another basis, `q × p`: with `U = Q′ᵀQ` for both factors,
+    /// `(U_G ⊙ U_G) values (U_A ⊙ U_A)ᵀ`.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if the sizes differ.
+    pub fn turned_to(&self, other: &Self, values: &[f64]) -> Result<Vec<f64>> {
+        let (p, q) = (self.inputs.dim(), self.outputs.dim());
+        Error::check_len("inputs of another basis", p, other.inputs.dim())?;
+        Error::check_len("outputs of another basis", q, other.outputs.dim())?;
+        Error::check_len("eigenvalues", p * q, values.len())?;
+        let squares = |n: usize, from: &SymmetricEigen, to: &SymmetricEigen| {
+            let mut turn = vec![0.0; n * n];
+            multiply(view(to.vectors(), n).transpose(), view(from.vectors(), n), &mut turn);
+            turn.iter_mut().for_each(|u| *u *= *u);
+            turn
+        };
+        let (inputs, outputs) = (squares(p, &self.inputs, &other.inputs), squares(q, &self.outputs, &other.outputs));
+        let mut out = vec![0.0; p * q];
+        sandwich(view(&outputs, q), values, view(&inputs, p).transpose(), &mut out);
+        Ok(out)
+    }
+}
+
 impl Kronecker {
     /// From column-major factors `a` (`p × p`) and `g` (`q × q`).
     ///
@@ -50,6 +74,11 @@ impl Kronecker {
         Error::check_len("Kronecker factor A", p * p, a.len())?;
         Error::check_len("Kronecker factor G", q * q, g.len())?;
         Ok(Self { p, q, a, g, factored: false, basis: OnceLock::new() })
+    }
+
+    /// `A` and `G`, column-major.
+    pub fn into_factors(self) -> [Vec<f64>; 2] {
+        [self.a, self.g]
     }
 
     /// `A`, column-major.

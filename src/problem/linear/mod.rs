@@ -11,6 +11,7 @@ mod features;
 mod hessian;
 mod loss;
 mod pass;
+mod preconditioner;
 mod terms;
 
 pub use features::{Features, Row};

@@ -19,6 +19,10 @@ impl<P: Vector> LinearSum<P> {
         }
     }
 
+    fn is_all(&self, rows: &[usize]) -> bool {
+        rows.len() == self.data.n() && rows.iter().copied().eq(0..rows.len())
+    }
+
     fn check_term_call(&self, x: &[f64], rows: &[usize], out: &[f64]) -> Result<()> {
         self.data.check(x)?;
         Error::check_len("gradient", x.len(), out.len())?;
@@ -53,7 +57,7 @@ impl<P: Vector> FiniteSum for LinearSum<P> {
     fn partial(&self, x: &[f64], rows: &[usize], gradient: &mut [f64]) -> Result<f64> {
         self.check_term_call(x, rows, gradient)?;
         let data = &*self.data;
-        if rows.len() == data.n() && rows.iter().copied().eq(0..rows.len()) {
+        if self.is_all(rows) {
             let pass = self.pass(x)?;
             gradient.copy_from_slice(&pass.gradient);
             return Ok(pass.cost);
@@ -164,6 +168,12 @@ impl<P: Vector> PartialHessian for LinearSum<P> {
         self.check_rows(rows)?;
         Error::check_len("Hessian", x.len() * x.len(), out.len())?;
         let data = &*self.data;
+        if self.is_all(rows) {
+            out.fill(0.0);
+            hessian::write(data, 0..data.n(), &self.pass(x)?.curvature, out);
+            hessian::finish(data, data.n(), out);
+            return Ok(());
+        }
         let k = data.map.outputs;
         let mut slopes = vec![0.0; k];
         let mut bends = vec![0.0; k * rows.len()];

@@ -167,7 +167,7 @@ impl ResidualElements {
             pass.renew(x);
             Ok(())
         };
-        self.kept.at(|pass| same_bits(&pass.x, x), renew, || Ok(Pass::new(self.blocks.clone(), x)))
+        self.kept.at(|pass| same_bits(&pass.x, x), renew, || Ok(Pass::new(self.blocks.clone(), x)), Arc::clone)
     }
 }
 

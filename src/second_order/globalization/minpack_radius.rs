@@ -9,7 +9,8 @@ use crate::second_order::Ball;
 
 /// Radius control for least-squares steps in scaled variables.
 ///
-/// The first step is nearly a full Gauss–Newton step and becomes the unit of the radius. This is the fastest choice from
+/// The first step is nearly a full Gauss–Newton step and becomes the unit of the radius. Should even the first radius be far
+/// too small, it is not doubled but quadrupled until a step is interior or no longer good (not in MINPACK). This is the fastest choice from
 /// starts that make sense; [`TrustRegion`](super::TrustRegion), which starts at `‖D x₀‖`, is more careful far out.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -20,12 +21,14 @@ pub struct MinpackRadius {
     pub accept: f64,
     /// Whether the first trial is still to come.
     first: bool,
+    /// Whether every trial so far was good, and the radius alone held it back.
+    opening: bool,
     trials: u64,
 }
 
 impl Default for MinpackRadius {
     fn default() -> Self {
-        Self { factor: 10.0, accept: 1e-4, first: true, trials: 0 }
+        Self { factor: 10.0, accept: 1e-4, first: true, opening: true, trials: 0 }
     }
 }
 
@@ -42,7 +45,7 @@ impl MinpackRadius {
 
 impl Globalization<Ball> for MinpackRadius {
     fn first_size(&mut self, start: &Start) -> f64 {
-        (self.first, self.trials) = (true, 0);
+        (self.first, self.opening, self.trials) = (true, true, 0);
         let radius = self.factor * start.scaled_x_norm.unwrap_or(start.x_norm);
         if radius > 0.0 && radius.is_finite() { radius } else { self.factor }
     }
@@ -56,8 +59,11 @@ impl Globalization<Ball> for MinpackRadius {
         let ratio = trial.relaxed_ratio();
         // An interior step is one without a multiplier: its prediction is the undamped one.
         let interior = trial.predicted <= -0.5 * trial.slope * (1.0 + 1e-12);
+        self.opening &= ratio >= 0.75 && !interior;
         let next = if ratio <= 0.25 {
             shrink(trial) * radius.min(10.0 * trial.length)
+        } else if self.opening {
+            4.0 * trial.length
         } else if interior || ratio >= 0.75 {
             2.0 * trial.length
         } else {
@@ -93,7 +99,7 @@ mod tests {
     use super::*;
 
     fn started() -> MinpackRadius {
-        MinpackRadius { first: false, ..MinpackRadius::default() }
+        MinpackRadius { first: false, opening: false, ..MinpackRadius::default() }
     }
 
     fn next(verdict: Verdict) -> f64 {
@@ -113,10 +119,26 @@ mod tests {
         assert_eq!(rules.first_size(&Start { scaled_x_norm: Some(0.0), ..START }), 10.0);
     }
 
+    /// On the boundary the multiplier makes the prediction larger than half the slope.
+    fn boundary(actual: f64) -> Trial {
+        Trial { slope: -1.5, ..ball(2.0, 1.9, 1.0, actual) }
+    }
+
+    #[test]
+    fn radius_quadruples_until_a_step_is_interior_or_no_longer_good() {
+        let interior = Trial { slope: -2.0, ..boundary(0.8) };
+        for (last, then) in [(boundary(0.5), 2.0), (interior, 3.8)] {
+            let mut rules = MinpackRadius::default();
+            rules.first_size(&START);
+            assert_eq!(next(rules.judge(&boundary(0.8))), 7.6);
+            assert_eq!(next(rules.judge(&boundary(0.9))), 7.6);
+            assert_eq!(next(rules.judge(&last)), then);
+            assert_eq!(next(rules.judge(&boundary(0.8))), 3.8);
+        }
+    }
+
     #[test]
     fn good_and_interior_steps_double_fair_ones_keep_poor_ones_halve() {
-        // On the boundary the multiplier makes the prediction larger than half the slope.
-        let boundary = |actual| Trial { slope: -1.5, ..ball(2.0, 1.9, 1.0, actual) };
         assert_eq!(next(started().judge(&boundary(0.8))), 3.8);
         assert_eq!(next(started().judge(&boundary(0.5))), 2.0);
         assert_eq!(next(started().judge(&Trial { slope: -2.0, ..boundary(0.5) })), 3.8);

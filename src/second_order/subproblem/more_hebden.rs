@@ -19,7 +19,8 @@ use crate::second_order::Ball;
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MoreHebden {
-    /// Relative tolerance on `‖D p‖ = Δ`. Default 0.1 (Moré).
+    /// Relative tolerance on `‖D p‖ = Δ`; an undamped step that is longer than `Δ` by no more than that is taken as it is.
+    /// Default 0.1 (Moré).
     pub tolerance: f64,
     /// Bend the step along the second derivative of the residuals (geodesic acceleration): one evaluation of the residuals
     /// a trial, which pays in curved valleys. Default false.
@@ -180,8 +181,11 @@ impl Subproblem for MoreHebden {
         }
         self.radius = radius;
         Error::check_len("step", model.gradient.len(), p.len())?;
-        let (mu, inner, scaled) =
-            if self.newton.length <= radius { (0.0, 0, self.qr.solve_undamped().0) } else { self.search(radius) };
+        let (mu, inner, scaled) = if self.newton.length <= (1.0 + self.tolerance) * radius {
+            (0.0, 0, self.qr.solve_undamped().0)
+        } else {
+            self.search(radius)
+        };
         self.multiplier = mu;
         self.qr.step(p);
         let (image, damped) = (self.qr.image(), mu * scaled * scaled);

@@ -13,7 +13,7 @@ pub enum Selection {
     /// Each from all of them; a batch of several is a random subset.
     #[default]
     Uniform,
-    /// In an order that is shuffled anew for each epoch.
+    /// In an order that is shuffled anew for each epoch. The theory of SAG does not cover it: at its usual step `1/L` it may fail.
     Shuffled,
     /// Half the time uniformly, half the time in proportion to the Lipschitz constants of the terms' gradients, which the
     /// problem must know (Schmidt, Babanezhad, Ahmed, Defazio, Clifton & Sarkar 2015).

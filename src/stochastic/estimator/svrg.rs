@@ -34,7 +34,7 @@ pub enum Snapshot {
 }
 
 /// SVRG as an estimator of gradients.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Svrg {
     /// Where snapshots are taken. Default: at the last iterate.
@@ -67,7 +67,24 @@ pub struct Svrg {
 impl Svrg {
     /// One term a step, snapshots at the last iterate after `2n` steps.
     pub fn new(seed: u64) -> Self {
-        Self { seed, batch: 1, ..Self::default() }
+        Self {
+            snapshot: Snapshot::Last,
+            inner: None,
+            batch: 1,
+            selection: Selection::Uniform,
+            seed,
+            draw: Draw::default(),
+            random: None,
+            rows: Vec::new(),
+            position: None,
+            point: Vec::new(),
+            mean: Vec::new(),
+            slopes: Vec::new(),
+            chosen: 0,
+            candidate: Vec::new(),
+            gradient_norm: None,
+            work: Vec::new(),
+        }
     }
 
     /// The same with other snapshots.

@@ -27,7 +27,6 @@ pub(crate) struct Table {
     pub n: usize,
     /// Numbers a term: outputs, or parameters.
     pub width: usize,
-    pub compressed: bool,
     pub entries: Vec<f64>,
     /// The sum of the gradients in the table, `n` times the centre apart.
     pub sum: Vec<f64>,
@@ -50,7 +49,6 @@ impl Table {
         *self = Self {
             n,
             width,
-            compressed: linear.is_some(),
             entries: vec![0.0; n * width],
             sum: vec![0.0; x.len()],
             centre: Vec::new(),

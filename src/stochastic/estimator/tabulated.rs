@@ -33,7 +33,7 @@ pub enum TableMethod {
 /// SAG or SAGA as an estimator of gradients.
 ///
 /// A step `1/L` is usual for SAG, `1/(16 L)` is what its theory needs; SAGA takes `1/(3 L)`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tabulated {
     /// What is made of the table.
@@ -62,7 +62,20 @@ pub struct Tabulated {
 impl Tabulated {
     /// SAG, one term a step.
     pub fn sag(seed: u64) -> Self {
-        Self { seed, batch: 1, ..Self::default() }
+        Self {
+            method: TableMethod::Sag,
+            start: TableStart::AtStart,
+            selection: Selection::Uniform,
+            batch: 1,
+            seed,
+            search: None,
+            table: Table::default(),
+            draw: Draw::default(),
+            rows: Vec::new(),
+            pending: 0,
+            gradient_norm: None,
+            work: Vec::new(),
+        }
     }
 
     /// SAGA, one term a step.

@@ -62,8 +62,7 @@ fn number(options: &Options, key: &str, default: f64) -> f64 {
 }
 
 fn adam(options: &Options, eps: f64) -> Adam {
-    let mut rule = Adam::default();
-    rule.eps = eps;
+    let mut rule = Adam { eps, ..Adam::default() };
     if options.get("beta1").is_some() {
         rule.beta1 = number(options, "beta1", 0.9).into();
     }
