@@ -41,7 +41,7 @@ const ROUNDING: f64 = 1e-14;
 /// let y: Vec<f64> = x.iter().enumerate().map(|(i, x)| f64::from((i % 3) as f64 - 1.0 < *x)).collect();
 /// let model = LinearSum::new(LinearLoss::Logistic, Features::dense(1, x)?, y, &LinearOptions::default())?;
 /// let run = Executor::new(model, SampleNewton::default()).configure(|s| s.param(vec![0.0, 0.0]).max_iters(50)).run()?;
-/// assert!(run.state.termination_reason.is_some_and(|r| r.text().contains("converged")));
+/// assert!(run.solver.stop().is_some_and(|stop| stop.converged()));
 /// # Ok::<(), argmin::core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
