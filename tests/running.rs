@@ -355,8 +355,7 @@ fn serialised_averages_go_on_bit_for_bit() {
     let here = problem();
     macro_rules! check {
         ($curvature:expr) => {
-            let mut running =
-                Running::new($curvature, Averaging { decay: 0.7, renew_every: 4, update_every: 2 });
+            let mut running = Running::new($curvature, Averaging { decay: 0.7, renew_every: 4, update_every: 2 });
             for k in 0..9 {
                 let saved = serde_json::to_value(&running).expect("serialised");
                 let mut restored = running.clone();
