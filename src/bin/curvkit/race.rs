@@ -137,13 +137,18 @@ fn text(race: &Race, raced: &Raced, title: &str) -> String {
         table.add_row(row(raced, lane));
     }
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    let at_end: Vec<&str> = raced.lanes.iter().filter(|lane| lane.at_end_of_grid()).map(|lane| lane.optimizer.as_str()).collect();
+    let end = match at_end.is_empty() {
+        true => String::new(),
+        false => format!("\nAt the end of its grid, where a wider one (--rates) may do better: {}.", at_end.join("; ")),
+    };
     let rates: Vec<String> = race.factors.iter().map(|factor| format!("{factor:.3}")).collect();
     format!(
         "{title}\nf* = {:.12}; budget {} gradient equivalents a run\n\n{}\n\n\
          excess: (f − f*) / max(1, |f*|) at the end of the budget, median and middle 80 % over the seeds, f* by a trust-region\n\
          method from the best answer; to …: gradient equivalents until then, medians; time: median of the runs; test: median\n\
          accuracy (or error), scored once a run. Stochastic methods without a given rate were tuned, with another seed, by\n\
-         {} runs each at {} times their default.",
+         {} runs each at {} times their default.{end}",
         raced.lowest,
         raced.budget,
         table.trim_fmt(),
@@ -199,7 +204,7 @@ fn json(race: &Race, raced: &Raced, title: &str) -> Value {
             })
             .collect();
         json!({
-            "optimizer": lane.optimizer, "tuning": tuning, "tuning_gradient_equivalents": lane.tuning_work,
+            "optimizer": lane.optimizer, "tuning": tuning, "at_end_of_grid": lane.at_end_of_grid(), "tuning_gradient_equivalents": lane.tuning_work,
             "excess": end, "until": until, "runs": runs,
         })
     };

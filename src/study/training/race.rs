@@ -190,6 +190,14 @@ impl Race {
     }
 }
 
+impl Lane {
+    /// Whether the tuned rate is the least or the greatest that was tried: a wider grid may do better.
+    pub fn at_end_of_grid(&self) -> bool {
+        let best = self.tuning.iter().enumerate().reduce(|a, b| if b.1.1 < a.1.1 { b } else { a });
+        best.is_some_and(|(i, _)| self.tuning.len() > 1 && (i == 0 || i + 1 == self.tuning.len()))
+    }
+}
+
 impl Trained {
     /// The objective where the run ended, which need not be the answer.
     fn last(&self) -> f64 {
@@ -272,6 +280,9 @@ mod tests {
         assert_eq!((sgd.runs.len(), adam.runs.len(), newton.runs.len()), (4, 4, 1));
         let best = sgd.tuning.iter().copied().reduce(|a, b| if b.1 < a.1 { b } else { a }).unwrap();
         assert!(sgd.optimizer.contains(&format!("lr={}", best.0)), "{} {best:?}", sgd.optimizer);
+        let ends = [sgd.tuning[0].0, sgd.tuning[2].0];
+        assert_eq!(sgd.at_end_of_grid(), ends.contains(&best.0));
+        assert!(!newton.at_end_of_grid());
         // The tuning's objective is that of a run with the tuning's own seed.
         let again = race.training(&Optimizer::parse(&sgd.optimizer).unwrap(), 0).run(&parts, Box::new(|_| {})).unwrap();
         assert_eq!(again.last(), best.1);
