@@ -1,6 +1,7 @@
 //! Whole solves of 2-D Rosenbrock from (−1.2, 1) to ‖g‖∞ ≤ 1e-8, beside argmin, basin and levenberg-marquardt in one run.
 //!
-//! Key-values and the certificate are off. Each group's line names the method; the evaluation counts are printed first.
+//! Key-values and the certificate are off. Each group's line names the method; the evaluation counts are printed first. Lines
+//! with "minimize" run the same solver in one call, without argmin's executor.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nalgebra::{DMatrix, DVector, Matrix2, OMatrix, Owned, SMatrix, SVector, U2, Vector2};
@@ -185,6 +186,10 @@ fn whole_solves(c: &mut Criterion) {
             println!("curvkit {}: (f, iterations, costs) = {:?}", $name, ours::solve(ours::Static, make(), start, 1000));
             group.bench_function(concat!("curvkit ", $name), |b| {
                 b.iter(|| ours::solve(ours::Static, black_box(make()), start, 1000))
+            });
+            let mut solver = make();
+            group.bench_function(concat!("curvkit ", $name, ", minimize"), |b| {
+                b.iter(|| solver.minimize(&ours::Static, black_box(start), 1000).map(|solution| solution.cost))
             });
         };
     }

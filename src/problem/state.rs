@@ -17,10 +17,14 @@ pub(crate) fn borrow<O>(problem: &Problem<O>) -> Result<&O> {
 /// earlier point have a cost lower by this relative amount: argmin would hand out that one.
 const ANSWER: f64 = 1e-8;
 
+/// Whether the point of cost `cost` where a run ended, and not the `best` one before, is its answer.
+pub(crate) fn is_answer(stop: &Stop, cost: f64, best: f64) -> bool {
+    matches!(stop, Stop::Gradient { .. }) && cost - best <= ANSWER * cost.abs()
+}
+
 /// Ends the run: records the reason in argmin's state.
 pub(crate) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
-    let behind = state.cost - state.best_cost;
-    if matches!(stop, Stop::Gradient { .. }) && behind > 0.0 && behind <= ANSWER * state.cost.abs() {
+    if state.cost > state.best_cost && is_answer(stop, state.cost, state.best_cost) {
         state.best_cost = f64::INFINITY;
     }
     let reason = match stop.converged() {

@@ -19,7 +19,9 @@ use super::certificate::{Certificate, Certifier, Depth, PointKind};
 use super::escape::leave_saddle;
 use super::evaluation::{Point, ROUNDING, Trials, start};
 use super::globalization::{Globalization, Trial, Verdict};
-use super::state::{ArgminResult, borrow, drain, first_point, overtime, record, terminate, wants_counts, wants_first_counts};
+use super::state::{
+    ArgminResult, borrow, drain, first_point, overtime, record, take_start, terminate, wants_counts, wants_first_counts,
+};
 use super::stopping::Stopping;
 use super::subproblem::{Model, Subproblem};
 use crate::counts::{self, Counts, Tally};
@@ -32,8 +34,10 @@ use argmin::core::{Problem, Solver};
 use std::time::Instant;
 
 mod access;
+mod direct;
 
 pub use super::state::State;
+pub use direct::Solution;
 
 /// Saddles left in one run before the run ends at the next one.
 const MAX_ESCAPES: u64 = 50;
@@ -116,6 +120,32 @@ where
     S: Subproblem,
     G: Globalization<S::Region>,
 {
+    /// Begins a run at `x`.
+    fn begin<O>(&mut self, problem: &O, mut x: O::Point) -> Result<Point<O::Point>>
+    where
+        O: Objective,
+    {
+        self.stopping.validate()?;
+        self.run = Run::default();
+        self.subproblem.begin();
+        self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
+        self.enter(&mut x)?;
+        let point = first_point(problem, x, &self.run.counts)?;
+        self.run.gradient_norm = self.measure(point.x.as_slice(), point.gradient.as_slice());
+        self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
+        Ok(point)
+    }
+
+    /// One iteration; an error ends the run, since it must not lose the best point.
+    fn advance<O>(&mut self, problem: &O, here: &Point<O::Point>, spare: Option<O::Point>) -> Iteration<O::Point>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        self.iterate(problem, here, spare)
+            .unwrap_or_else(|error| (None, Accepted::default(), Some(Stop::Failed { message: error.to_string() })))
+    }
+
     /// One search from `here` to an accepted point; `spare` is a buffer for trial points.
     fn search<O>(&mut self, problem: &O, here: &Point<O::Point>, spare: Option<O::Point>) -> Result<Outcome<O::Point>>
     where
@@ -350,14 +380,8 @@ where
     }
 
     fn init(&mut self, problem: &mut Problem<O>, mut state: State<P>) -> ArgminResult<P> {
-        self.stopping.validate()?;
-        self.run = Run::default();
-        self.subproblem.begin();
-        self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
-        self.enter(&mut state)?;
-        let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
-        self.run.gradient_norm = self.measure(point.x.as_slice(), point.gradient.as_slice());
-        self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
+        let start = take_start(&mut state)?;
+        let point = self.begin(borrow(problem)?, start)?;
         if wants_first_counts(&state, point.cost) {
             drain(&self.run.total(), problem);
         }
@@ -371,11 +395,7 @@ where
         };
         let here = Point { x, cost: state.cost, gradient };
         let spare = state.prev_param.take();
-        let (there, accepted, stop) = match borrow(problem).and_then(|o| self.iterate(o, &here, spare)) {
-            Ok(iteration) => iteration,
-            // An error here would lose the state, and the best point with it.
-            Err(error) => (None, Accepted::default(), Some(Stop::Failed { message: error.to_string() })),
-        };
+        let (there, accepted, stop) = self.advance(borrow(problem)?, &here, spare);
         record(&mut state, here, there);
         let kv = if self.report { Some(self.key_values(&accepted)) } else { None };
         if let Some(stop) = stop {

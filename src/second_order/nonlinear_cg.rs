@@ -9,7 +9,7 @@ use super::evaluation::{Point, Trials, Tried};
 use super::globalization::interpolate::quadratic;
 use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
 use super::state::{
-    ArgminResult, State, borrow, drain, first_point, overtime, record, terminate, wants_counts, wants_first_counts,
+    ArgminResult, State, borrow, drain, first_point, overtime, record, take_start, terminate, wants_counts, wants_first_counts,
 };
 use super::stopping::Stopping;
 use super::subproblem::Step;
@@ -438,7 +438,7 @@ where
         self.validate()?;
         self.run = Run::default();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
-        let point = first_point(borrow(problem)?, &mut state, &self.run.counts)?;
+        let point = first_point(borrow(problem)?, take_start(&mut state)?, &self.run.counts)?;
         let (x, g) = (point.x.as_slice(), point.gradient.as_slice());
         self.run.gradient_norm = norm_inf(g);
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);

@@ -9,11 +9,15 @@ use crate::problem::{At, Objective};
 use std::time::Instant;
 
 pub use crate::problem::state::State;
-pub(super) use crate::problem::state::{ArgminResult, borrow, drain, terminate, wants_counts, wants_first_counts};
+pub(super) use crate::problem::state::{ArgminResult, borrow, drain, is_answer, terminate, wants_counts, wants_first_counts};
 
-/// Takes the starting point out of argmin's state and evaluates it.
-pub(super) fn first_point<O: Objective>(problem: &O, state: &mut State<O::Point>, counts: &Counts) -> Result<Point<O::Point>> {
-    let x = state.param.take().ok_or(Error::Unsupported { what: "a run", requirement: "a starting point" })?;
+/// Takes the starting point out of argmin's state.
+pub(super) fn take_start<P>(state: &mut State<P>) -> Result<P> {
+    state.param.take().ok_or(Error::Unsupported { what: "a run", requirement: "a starting point" })
+}
+
+/// Evaluates the starting point.
+pub(super) fn first_point<O: Objective>(problem: &O, x: O::Point, counts: &Counts) -> Result<Point<O::Point>> {
     Error::check_finite("the starting point", x.as_slice())?;
     let at = At { problem, x: &x, rows: None, counts };
     let cost = at.cost()?;
@@ -31,14 +35,18 @@ pub(super) fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Opt
         (state.param, state.grad, state.cost) = (Some(here.x), Some(here.gradient), here.cost);
         return;
     };
-    // argmin keeps as best the lowest cost; a step accepted within the rounding of `f` has the smaller gradient
-    // and is the better answer although its cost may be a few units in the last place higher.
-    let noise = ROUNDING * f64::EPSILON * there.cost.abs();
-    if there.cost - state.best_cost <= noise {
+    if is_best(there.cost, state.best_cost) {
         keep_best(state, &there);
     }
     (state.prev_param, state.prev_grad, state.prev_cost) = (Some(here.x), Some(here.gradient), here.cost);
     (state.param, state.grad, state.cost) = (Some(there.x), Some(there.gradient), there.cost);
+}
+
+/// Whether a point of cost `cost` replaces the best so far. argmin keeps as best the lowest cost; a step accepted within the
+/// rounding of `f` has the smaller gradient and is the better answer although its cost may be a few units in the last place
+/// higher.
+pub(super) fn is_best(cost: f64, best: f64) -> bool {
+    cost - best <= ROUNDING * f64::EPSILON * cost.abs()
 }
 
 /// Does what argmin does with a new best point, but in the buffer of the best point before the last.

@@ -68,8 +68,10 @@ impl PivotedQr {
         self.order.clear();
         self.order.extend(0..n);
         if m > 0 {
-            for (j, (column, d)) in self.columns.chunks_exact_mut(m).zip(scale).enumerate() {
+            for (j, d) in scale.iter().enumerate() {
+                let column = &mut self.columns[j * m..(j + 1) * m];
                 column.iter_mut().zip(gram.column(j)).for_each(|(v, a)| *v = a / d);
+                self.work[j] = short_norm(column);
             }
             self.triangularize(m, gram.residual);
         }
@@ -81,22 +83,14 @@ impl PivotedQr {
     /// Rows of `R` beyond `m` stay zero from here on.
     fn resize(&mut self, n: usize, m: usize) {
         (self.n, self.m) = (n, m);
-        let vectors = [(&mut self.z, n), (&mut self.work, n), (&mut self.scale, n), (&mut self.rotated, n.max(m))];
-        let matrices = [(&mut self.r, n * n), (&mut self.s, n * n), (&mut self.columns, n * m)];
-        for (buffer, size) in vectors.into_iter().chain(matrices) {
-            buffer.clear();
-            buffer.resize(size, 0.0);
-        }
+        (self.z, self.work, self.scale, self.rotated) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n.max(m)]);
+        (self.r, self.s, self.columns) = (vec![0.0; n * n], vec![0.0; n * n], vec![0.0; n * m]);
     }
 
     /// Householder reflections, one column at a time, the longest remaining first.
     fn triangularize(&mut self, m: usize, residual: &[f64]) {
         let n = self.n;
         self.rotated[..m].copy_from_slice(residual);
-        let norms = &mut self.work;
-        for (norm_of, column) in norms.iter_mut().zip(self.columns.chunks_exact(m)) {
-            *norm_of = norm(column);
-        }
         for k in 0..n.min(m) {
             let longest = (k..n).fold(k, |best, j| if self.work[j] > self.work[best] { j } else { best });
             if longest != k {
@@ -112,13 +106,13 @@ impl PivotedQr {
                 v.iter_mut().for_each(|v| *v /= -diagonal);
                 v[0] += 1.0;
                 let inverse = 1.0 / v[0];
-                let reflect = |x: &mut [f64]| axpy(-dot(v, x) * inverse, v, x);
-                reflect(&mut self.rotated[k..m]);
-                for (j, column) in tail.chunks_exact_mut(m).enumerate() {
-                    reflect(&mut column[k..]);
-                    self.r[k * n + k + 1 + j] = column[k];
+                reflect(v, inverse, &mut self.rotated[k..m]);
+                for j in k + 1..n {
+                    let column = &mut tail[(j - k - 1) * m + k..(j - k) * m];
+                    reflect(v, inverse, column);
+                    self.r[k * n + j] = column[0];
                     // Recomputed, not updated: updates cancel, and columns are short.
-                    self.work[k + 1 + j] = norm(&column[k + 1..]);
+                    self.work[j] = short_norm(&column[1..]);
                 }
             } else {
                 self.r[k * n + k + 1..(k + 1) * n].fill(0.0);
@@ -126,6 +120,7 @@ impl PivotedQr {
         }
     }
 
+    #[inline(never)]
     fn swap_columns(&mut self, a: usize, b: usize, m: usize) {
         let (head, tail) = self.columns.split_at_mut(b * m);
         head[a * m..(a + 1) * m].swap_with_slice(&mut tail[..m]);
@@ -263,6 +258,17 @@ impl PivotedQr {
             p[j] = z / self.scale[j];
         }
     }
+}
+
+/// `x ← x − v (vᵀx)/v₁`. Out of line, like [`short_norm`]: unrolled into the loops around them, columns of a few entries cost more.
+#[inline(never)]
+fn reflect(v: &[f64], inverse: f64, x: &mut [f64]) {
+    axpy(-dot(v, x) * inverse, v, x);
+}
+
+#[inline(never)]
+fn short_norm(x: &[f64]) -> f64 {
+    norm(x)
 }
 
 #[cfg(test)]

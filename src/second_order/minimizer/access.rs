@@ -1,6 +1,6 @@
 //! How a minimizer is put together, and what it tells of its run.
 
-use super::{Accepted, Minimizer, Run, Scratch, State};
+use super::{Accepted, Minimizer, Run, Scratch};
 use crate::counts::Tally;
 use crate::curvature::Certified;
 use crate::error::{Error, Result, Stop};
@@ -155,7 +155,7 @@ impl<C, S, G> Minimizer<C, S, G> {
 
 impl<C, S: Subproblem, G: Globalization<S::Region>> Minimizer<C, S, G> {
     /// Moves the start into the bounds.
-    pub(super) fn enter<P: Vector>(&mut self, state: &mut State<P>) -> Result<()> {
+    pub(super) fn enter<P: Vector>(&mut self, x: &mut P) -> Result<()> {
         let Some(bounds) = &self.bounds else { return Ok(()) };
         if self.globalization.needs_trial_slope() {
             return Err(Error::Unsupported {
@@ -163,9 +163,7 @@ impl<C, S: Subproblem, G: Globalization<S::Region>> Minimizer<C, S, G> {
                 requirement: "a globalization that does not look at slopes along a line (Armijo, a trust region, …)",
             });
         }
-        if let Some(x) = &mut state.param {
-            self.run.moved = bounds.project(x.as_mut_slice())?;
-        }
+        self.run.moved = bounds.project(x.as_mut_slice())?;
         Ok(())
     }
 }

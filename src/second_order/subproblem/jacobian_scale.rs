@@ -32,7 +32,8 @@ impl JacobianScale {
 
     fn lengthen(&mut self, n: usize, length: impl Fn(usize) -> f64) -> &[f64] {
         if self.longest.len() != n {
-            self.longest = vec![0.0; n];
+            self.longest.clear();
+            self.longest.resize(n, 0.0);
         }
         for (j, longest) in self.longest.iter_mut().enumerate() {
             *longest = longest.max(length(j));

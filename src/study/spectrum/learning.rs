@@ -6,7 +6,6 @@ use crate::loss::{BinaryCrossEntropy, Poisson, SoftmaxCrossEntropy, SquaredError
 use crate::model::{Activation, Batch, Initialization, Network};
 use crate::problem::Supervised;
 use crate::second_order::methods::trust_region_steihaug;
-use argmin::core::{Executor, State};
 
 /// What is between inputs and outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -169,17 +168,7 @@ impl Learning {
         }
         let mut solver = trust_region_steihaug();
         (solver.certify, solver.report) = (false, false);
-        let run = Executor::new(problem, solver)
-            .configure(|state| state.param(theta.clone()).max_iters(iterations))
-            .ctrlc(false)
-            .run()
-            .map_err(|e| Error::Problem { what: "training", source: e.into() })?;
-        let best = run.state().get_best_param().cloned().unwrap_or(theta);
-        let steps = run.state().get_iter();
-        let mut problem = run.problem;
-        match problem.take_problem() {
-            Some(problem) => Ok((problem, best, steps)),
-            None => Err(Error::Unsupported { what: "training", requirement: "a problem that outlives it" }),
-        }
+        let solution = solver.minimize(&problem, theta, iterations)?;
+        Ok((problem, solution.x, solution.iterations))
     }
 }
