@@ -2,9 +2,12 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 /// Multiplications from which a product is worth a second thread.
 const PARALLEL: usize = 1 << 18;
+/// Columns that products are made of at a time.
+const WIDTH: usize = 8;
 
 /// A slice as a matrix of `rows` rows.
 pub(crate) fn view(values: &[f64], rows: usize) -> MatRef<'_, f64> {
@@ -17,8 +20,13 @@ fn view_mut(values: &mut [f64], rows: usize) -> MatMut<'_, f64> {
 }
 
 /// How many threads `work` multiplications deserve.
+fn tasks(work: usize) -> usize {
+    if work < PARALLEL { 1 } else { rayon::current_num_threads() }
+}
+
+/// The same for a product of `faer`.
 pub(crate) fn parallelism(work: usize) -> Par {
-    if work < PARALLEL || rayon::current_num_threads() == 1 { Par::Seq } else { Par::rayon(0) }
+    if tasks(work) == 1 { Par::Seq } else { Par::rayon(0) }
 }
 
 /// `out ← L R`.
@@ -31,9 +39,19 @@ pub(crate) fn add_multiply(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f6
     product(l, r, Accum::Add, out);
 }
 
+/// Each thread has its own columns: a product shared to the end of its loops makes threads wait for each other too often.
 fn product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]) {
-    let par = parallelism(l.nrows() * l.ncols() * r.ncols());
-    matmul(view_mut(out, l.nrows()), accum, l, r, 1.0, par);
+    let tasks = tasks(l.nrows() * l.ncols() * r.ncols());
+    if tasks == 1 {
+        matmul(view_mut(out, l.nrows()), accum, l, r, 1.0, Par::Seq);
+        return;
+    }
+    let columns = r.ncols().div_ceil(tasks).next_multiple_of(WIDTH);
+    out.par_chunks_mut(columns * l.nrows()).enumerate().for_each(|(k, out)| {
+        let out = view_mut(out, l.nrows());
+        let r = r.subcols(k * columns, out.ncols());
+        matmul(out, accum, l, r, 1.0, Par::Seq);
+    });
 }
 
 /// Rows of both factors from which a product with a transpose is faster on a transposed copy.
@@ -62,7 +80,6 @@ fn transposed_product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out:
 
 /// `Rᵀ`, column-major.
 fn transposed(r: MatRef<'_, f64>) -> Vec<f64> {
-    use rayon::prelude::*;
     let n = r.ncols();
     let mut out = vec![0.0; r.nrows() * n];
     let panel = |(k, panel): (usize, &mut [f64])| {
@@ -129,7 +146,6 @@ pub(crate) fn add_column_dots(bias: &[f64], a: &[f64], b: &[f64], out: &mut [f64
 
 /// Calls `f(first column, block)` on blocks of whole columns that fit into the nearest cache, in parallel where it pays.
 pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut [f64]) + Sync) {
-    use rayon::prelude::*;
     let columns = (2048 / rows.max(1)).max(1);
     let block = columns * rows;
     if values.len() < PARALLEL / 4 || rayon::current_num_threads() == 1 {
@@ -144,12 +160,37 @@ pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut
 
 /// `out ← out + L Lᵀ` on the leading square of a matrix with `stride` rows, lower triangle; see [`mirror`].
 pub(crate) fn add_gram(l: MatRef<'_, f64>, stride: usize, out: &mut [f64]) {
-    use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-    let n = l.nrows();
-    let square = MatMut::from_column_major_slice_with_stride_mut(&mut out[..(n - 1) * stride + n], n, n, stride);
-    let par = parallelism(n * n * l.ncols() / 2);
+    let tasks = tasks(l.nrows() * l.nrows() * l.ncols() / 2);
+    gram_columns(l, stride, 0, tasks, &mut out[..(l.nrows() - 1) * stride + l.nrows()]);
+}
+
+/// The columns of the triangle from `first` on, in `tasks` parts of equal area.
+fn gram_columns(l: MatRef<'_, f64>, stride: usize, first: usize, tasks: usize, out: &mut [f64]) {
+    let left = l.nrows() - first;
+    let part = 1.0 - (1.0 - 1.0 / tasks as f64).sqrt();
+    let columns = ((left as f64 * part) as usize).next_multiple_of(WIDTH);
+    if tasks == 1 || columns >= left {
+        gram_part(l, stride, first, left, out);
+        return;
+    }
+    let (mine, others) = out.split_at_mut(columns * stride);
+    rayon::join(
+        || gram_part(l, stride, first, columns, mine),
+        || gram_columns(l, stride, first + columns, tasks - 1, others),
+    );
+}
+
+/// `columns` columns of the triangle: a smaller triangle, and the rectangle below.
+fn gram_part(l: MatRef<'_, f64>, stride: usize, first: usize, columns: usize, out: &mut [f64]) {
+    use faer::linalg::matmul::triangular::{self, BlockStructure};
     let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
-    matmul(square, lower, Accum::Add, l, full, l.transpose(), full, 1.0, par);
+    let rows = l.nrows() - first;
+    let len = (columns - 1) * stride + rows;
+    let part = MatMut::from_column_major_slice_with_stride_mut(&mut out[first..first + len], rows, columns, stride);
+    let (triangle, below) = part.split_at_row_mut(columns);
+    let (own, rest) = l.subrows(first, rows).split_at_row(columns);
+    triangular::matmul(triangle, lower, Accum::Add, own, full, own.transpose(), full, 1.0, Par::Seq);
+    matmul(below, Accum::Add, rest, own.transpose(), 1.0, Par::Seq);
 }
 
 /// Copies the lower triangle of an `n × n` matrix to the upper one.
