@@ -8,9 +8,8 @@
 use super::explicit::Shifted;
 use super::{Averaged, Curvature, Explicit, GaussNewton, Invertible, OuterProducts};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_gram, mirror, view};
+use crate::linalg::matrix::{add_gram, mirror_scaled, view};
 use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker};
-use crate::linalg::vector::scale;
 use crate::linalg::{Operator, Vector};
 use crate::model::{Backward, Block, Layer};
 use crate::problem::{At, Evaluation, Supervised};
@@ -104,7 +103,6 @@ impl Sums {
             self.a[j * self.p + k] = one * sum;
         }
         self.a[self.p * self.p - 1] = one * one * inputs.ncols() as f64;
-        mirror(self.p, &mut self.a);
     }
 
     /// Adds `Σ g gᵀ`, lower triangle.
@@ -121,9 +119,8 @@ impl Sums {
     fn factors(mut self, n: usize, r: f64, w: f64, positions: usize, sharing: Sharing) -> Result<Kronecker> {
         let s = positions as f64;
         let shared = if sharing == Sharing::Reduce { s * s } else { s };
-        mirror(self.q, &mut self.g);
-        scale(r, &mut self.a);
-        scale(w / r / (n as f64 * shared), &mut self.g);
+        mirror_scaled(self.p, r, &mut self.a);
+        mirror_scaled(self.q, w / r / (n as f64 * shared), &mut self.g);
         Kronecker::new(self.p, self.a, self.q, self.g)
     }
 }
@@ -157,7 +154,7 @@ pub(super) fn factors(
         let identity = |mut sum: Sums| {
             let unit = |k: usize| f64::from(k.is_multiple_of(sum.q + 1));
             sum.g = (0..sum.q * sum.q).map(unit).collect();
-            scale(at.weight(), &mut sum.a);
+            mirror_scaled(sum.p, at.weight(), &mut sum.a);
             Kronecker::new(sum.p, sum.a, sum.q, sum.g)
         };
         return sums.into_iter().map(identity).collect();
