@@ -46,6 +46,9 @@ impl<O: Objective, C: Curvature<O>> Curvature<O> for Absolute<C> {
         }
         Ok(Box::new(Spectral::new(entries, values)))
     }
+    fn begin(&mut self) {
+        self.of.begin();
+    }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.of.accepted(step, gradient_change);
     }

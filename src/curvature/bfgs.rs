@@ -62,6 +62,11 @@ impl<O: Objective> Curvature<O> for Bfgs {
         Ok(Box::new(Pair { n, matrix: &self.matrix, inverse: &self.inverse }))
     }
 
+    fn begin(&mut self) {
+        self.matrix.clear();
+        self.inverse.clear();
+    }
+
     fn accepted(&mut self, step: &[f64], change: &[f64]) {
         self.update(step, change);
     }

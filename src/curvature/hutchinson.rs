@@ -55,6 +55,9 @@ impl<O: HessianProduct> Curvature<O> for HutchinsonDiagonal {
         }
         Ok(Box::new(Diagonal(entries)))
     }
+    fn begin(&mut self) {
+        self.points = 0;
+    }
     fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
         Some(Ok(products(at)))
     }

@@ -44,10 +44,13 @@ where
 {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
         let cost = at.problem.linearize(at.x)?.cost();
-        // A higher cost belongs to another run.
+        // A step that raised the cost says nothing of the rate of convergence.
         self.exact = self.last.is_some_and(|last| cost <= last && last - cost < self.sufficient * last);
         self.last = Some(cost);
         if self.exact { self.hessian.at(at) } else { self.gauss_newton.at(at) }
+    }
+    fn begin(&mut self) {
+        (self.last, self.exact) = (None, false);
     }
     fn exact<'a>(&'a mut self, at: At<'a, O>) -> Option<Result<Operator<'a>>> {
         Some(self.hessian.at(at))

@@ -78,6 +78,10 @@ impl<O: Objective> Curvature<O> for Lbfgs {
         Ok(Box::new(LbfgsMatrix { n, initial: self.initial(), pairs: &self.pairs, unrolled: OnceCell::new() }))
     }
 
+    fn begin(&mut self) {
+        self.pairs.clear();
+    }
+
     fn accepted(&mut self, step: &[f64], change: &[f64]) {
         self.update(step, change);
     }

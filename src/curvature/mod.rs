@@ -55,6 +55,9 @@ pub trait Curvature<O: Objective> {
     /// A failing user function, a matrix of the wrong size.
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>>;
 
+    /// A run begins: forgets what was learned in an earlier one.
+    fn begin(&mut self) {}
+
     /// Told after each accepted step: `step = x₊ − x`, `gradient_change = ∇f(x₊) − ∇f(x)`.
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         let _ = (step, gradient_change);
@@ -81,6 +84,10 @@ pub struct Certified<C, H> {
 impl<O: Objective, C: Curvature<O>, H: Curvature<O>> Curvature<O> for Certified<C, H> {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
         self.model.at(at)
+    }
+    fn begin(&mut self) {
+        self.model.begin();
+        self.exact.begin();
     }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.model.accepted(step, gradient_change);

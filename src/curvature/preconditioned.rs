@@ -40,6 +40,10 @@ impl<O: Objective, C: Curvature<O>, P: Preconditioner> Curvature<O> for Precondi
         self.1.update(&*operator)?;
         Ok(Box::new(WithPreconditioner { operator, preconditioner: &self.1 }))
     }
+    fn begin(&mut self) {
+        self.0.begin();
+        self.1.begin();
+    }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.0.accepted(step, gradient_change);
         self.1.accepted(step, gradient_change);

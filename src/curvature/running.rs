@@ -124,6 +124,13 @@ impl<C> Running<C> {
         self.average.means()
     }
 
+    /// Forgets all batches.
+    fn forget(&mut self) {
+        (self.calls, self.changed) = (0, false);
+        (self.average, self.corrections, self.kept) = Default::default();
+        self.renewed.clear();
+    }
+
     fn updates(&self) -> bool {
         self.calls.is_multiple_of(self.options.update_every as u64)
     }
@@ -271,6 +278,9 @@ impl SymmetricOperator for Shared {
 }
 
 impl<P: Vector, C: Averaged> Curvature<Supervised<P>> for Running<C> {
+    fn begin(&mut self) {
+        self.forget();
+    }
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
         self.options.validate()?;
         if self.updates() {
@@ -300,6 +310,9 @@ impl<P: Vector, C: Averaged> Curvature<Supervised<P>> for Running<C> {
 }
 
 impl<P: Vector, S: OuterProducts> Curvature<Supervised<P>> for Running<Ekfac<S>> {
+    fn begin(&mut self) {
+        self.forget();
+    }
     fn at<'a>(&'a mut self, at: At<'a, Supervised<P>>) -> Result<Operator<'a>> {
         self.options.validate()?;
         let updates = self.updates();

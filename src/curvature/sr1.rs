@@ -33,6 +33,9 @@ impl<O: Objective> Curvature<O> for Sr1 {
         }
         Ok(Box::new(View { n, entries: &self.matrix }))
     }
+    fn begin(&mut self) {
+        self.matrix.clear();
+    }
     fn accepted(&mut self, step: &[f64], change: &[f64]) {
         self.update(step, change);
     }

@@ -4,8 +4,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-/// Multiplications from which a product is worth a second thread.
-const PARALLEL: usize = 1 << 18;
+/// Multiplications that are worth a thread.
+const SHARE: usize = 1 << 17;
 /// Columns that products are made of at a time.
 const WIDTH: usize = 8;
 
@@ -21,7 +21,7 @@ fn view_mut(values: &mut [f64], rows: usize) -> MatMut<'_, f64> {
 
 /// How many threads `work` multiplications deserve.
 fn tasks(work: usize) -> usize {
-    if work < PARALLEL { 1 } else { rayon::current_num_threads() }
+    (work / SHARE).clamp(1, rayon::current_num_threads())
 }
 
 /// `out ← L R`.
@@ -143,7 +143,7 @@ pub(crate) fn add_column_dots(bias: &[f64], a: &[f64], b: &[f64], out: &mut [f64
 pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut [f64]) + Sync) {
     let columns = (2048 / rows.max(1)).max(1);
     let block = columns * rows;
-    if values.len() < PARALLEL / 4 || rayon::current_num_threads() == 1 {
+    if values.len() < SHARE / 2 || rayon::current_num_threads() == 1 {
         values.chunks_mut(block).enumerate().for_each(|(i, chunk)| f(i * columns, chunk));
     } else {
         let many = block * 16;

@@ -124,9 +124,11 @@ where
     fn begin<O>(&mut self, problem: &O, mut x: O::Point) -> Result<Point<O::Point>>
     where
         O: Objective,
+        C: Curvature<O>,
     {
         self.stopping.validate()?;
         self.run = Run::default();
+        self.curvature.begin();
         self.subproblem.begin();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
         self.enter(&mut x)?;

@@ -418,6 +418,7 @@ where
         self.run.n_terms = o.n_terms();
         Error::check_option(self.run.n_terms > 0, "terms of the sum", "positive", self.run.n_terms)?;
         self.rule.begin(x.as_slice().len());
+        self.curvature.begin();
         self.estimator.begin(At { problem: o, x: &x, rows: None, counts: &self.run.counts })?;
         let stop = self.evaluate(o, &x)?;
         if !self.run.cost.is_finite() {

@@ -204,8 +204,8 @@ fn json(race: &Race, raced: &Raced, title: &str) -> Value {
             })
             .collect();
         json!({
-            "optimizer": lane.optimizer, "tuning": tuning, "at_end_of_grid": lane.at_end_of_grid(), "tuning_gradient_equivalents": lane.tuning_work,
-            "excess": end, "until": until, "runs": runs,
+            "optimizer": lane.optimizer, "tuning": tuning, "at_end_of_grid": lane.at_end_of_grid(),
+            "tuning_gradient_equivalents": lane.tuning_work, "excess": end, "until": until, "runs": runs,
         })
     };
     json!({

@@ -25,6 +25,9 @@ pub trait Preconditioner: SymmetricOperator {
     /// [`Error::Unsupported`](crate::Error::Unsupported) if the form of the operator does not show the entries needed.
     fn update(&mut self, operator: &dyn SymmetricOperator) -> Result<()>;
 
+    /// A run begins: forgets what was learned in an earlier one.
+    fn begin(&mut self) {}
+
     /// Told after each accepted step: `step = x₊ − x`, `gradient_change = ∇f(x₊) − ∇f(x)`.
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         let _ = (step, gradient_change);

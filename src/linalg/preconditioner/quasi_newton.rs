@@ -77,6 +77,9 @@ impl Preconditioner for QuasiNewton {
         }
         Ok(())
     }
+    fn begin(&mut self) {
+        self.pairs.clear();
+    }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.push(step, gradient_change);
     }

@@ -15,7 +15,7 @@ pub struct Solution<P> {
     pub x: P,
     /// Its cost.
     pub cost: f64,
-    /// Accepted steps.
+    /// Iterations as argmin counts them: accepted steps, and the last search if it found none.
     pub iterations: u64,
     /// Why the run ended.
     pub stop: Stop,
@@ -64,11 +64,13 @@ where
             if let Some(there) = there {
                 let before = std::mem::replace(&mut here, there);
                 let lowest = best.as_ref().map_or(before.cost, |(_, cost)| *cost);
-                match best {
-                    None if !is_best(here.cost, lowest) => best = Some((before.x, before.cost)),
-                    _ => spare = Some(before.x),
+                if is_best(here.cost, lowest) {
+                    (best, spare) = (None, Some(before.x));
+                } else if best.is_none() {
+                    best = Some((before.x, before.cost));
+                } else {
+                    spare = Some(before.x);
                 }
-                best = best.filter(|_| !is_best(here.cost, lowest));
             }
             if let Some(stop) = stop {
                 break stop;
@@ -86,6 +88,10 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::curvature::{GaussNewton, HessianProducts, Preconditioned};
+    use crate::error::Error;
+    use crate::linalg::preconditioner::QuasiNewton;
+    use crate::problem::LeastSquares;
     use crate::second_order::globalization::Armijo;
     use crate::second_order::methods;
     use crate::second_order::minimizer::State;
@@ -134,13 +140,39 @@ mod tests {
 
     #[test]
     fn a_reused_solver_starts_afresh() -> Result<()> {
-        let problem = testbed::problem("beale", None)?;
-        let mut solver = methods::trust_region_exact();
-        let first = solver.minimize(&problem.erased(), problem.start.clone(), 100)?;
-        let tally = solver.tally();
-        solver.minimize(&testbed::problem("wood", None)?.erased(), vec![-3.0, -1.0, -3.0, -1.0], 7)?;
-        assert_eq!(solver.minimize(&problem.erased(), problem.start.clone(), 100)?, first);
-        assert_eq!(solver.tally(), tally);
+        let [wood, other] = [testbed::problem("wood", None)?, testbed::problem("powell_singular", None)?];
+        let [large, others] = [testbed::problem("chained_rosenbrock", Some(60))?, testbed::problem("trigonometric", Some(60))?];
+        let residuals = |p: &testbed::TestProblem| p.residuals.clone().map(LeastSquares::new).expect("residuals");
+        let mut remember = Vec::new();
+        macro_rules! afresh {
+            ($problem:ident, $other:ident, $of:expr; $($solver:expr),* $(,)?) => {$({
+                let mut solver = $solver;
+                let far: Vec<f64> = $problem.start.iter().map(|x| 3.0 * x).collect();
+                let run = |solver: &mut Minimizer<_, _, _>| {
+                    let solution = solver.minimize(&$of(&$problem), $problem.start.clone(), 40)?;
+                    Ok::<_, Error>((solution, solver.tally()))
+                };
+                let first = run(&mut solver)?;
+                solver.minimize(&$of(&$other), $other.start.clone(), 7)?;
+                solver.minimize(&$of(&$problem), far, 7)?;
+                if run(&mut solver)? != first {
+                    remember.push(stringify!($solver));
+                }
+            })*};
+        }
+        use methods::*;
+        let preconditioned = Preconditioned(HessianProducts, QuasiNewton::new(5)?);
+        afresh!(wood, other, testbed::TestProblem::erased;
+            newton(), newton_cg(), newton_cg().with_curvature(preconditioned.clone()), trust_region_exact(),
+            trust_region_steihaug(), trust_region_gltr(), dogleg(), two_dimensional(), cubic_regularization(), cubic_lanczos(),
+            saddle_free_newton(), bfgs(), lbfgs(), lbfgs().certified_by(HessianProducts), sr1(), gradient_descent(),
+            gradient_descent_fixed(1e-4));
+        afresh!(large, others, testbed::TestProblem::erased;
+            newton(), trust_region_exact(), dogleg(), cubic_regularization(), cubic_lanczos(), lbfgs());
+        afresh!(wood, other, residuals;
+            gauss_newton(), levenberg_marquardt(), levenberg_marquardt_geodesic(), levenberg_marquardt_nielsen(),
+            dogleg().with_curvature(GaussNewton), two_dimensional().with_curvature(GaussNewton));
+        assert!(remember.is_empty(), "what an earlier run taught changes a later one of {remember:?}");
         Ok(())
     }
 

@@ -64,6 +64,10 @@ impl CubicExact {
 impl Subproblem for CubicExact {
     type Region = Cubic;
 
+    fn begin(&mut self) {
+        self.multiplier = 0.0;
+    }
+
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         self.by_eigenvalues = decomposes(model.curvature, self.eigen_limit);
         if self.by_eigenvalues { self.spectral.prepare(model) } else { self.shifted.prepare(model) }

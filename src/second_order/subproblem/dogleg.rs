@@ -299,6 +299,7 @@ impl Subproblem for Dogleg {
 
     fn begin(&mut self) {
         self.columns.forget();
+        self.shift = DefiniteShift::default();
     }
 
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {

@@ -152,6 +152,10 @@ fn diagonal_direction<'a>(
 impl Subproblem for Factorized {
     type Region = Line;
 
+    fn begin(&mut self) {
+        self.shift = DefiniteShift::default();
+    }
+
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         let g = model.gradient;
         let n = g.len();

@@ -72,6 +72,10 @@ impl MoreSorensen {
 impl Subproblem for MoreSorensen {
     type Region = Ball;
 
+    fn begin(&mut self) {
+        self.multiplier = 0.0;
+    }
+
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         self.by_eigenvalues = decomposes(model.curvature, self.eigen_limit);
         if self.by_eigenvalues {
