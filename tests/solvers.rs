@@ -151,14 +151,14 @@ fn four_digits_from_three_starts() -> u32 {
 
 #[test]
 fn trust_region_exact_from_three_starts_finds_four_digits_more_often_than_least_squares_solvers() {
-    // Levenberg–Marquardt of Ceres 2.1 finds 41. Freudenstein & Roth's other minimum, plateaus and a start that is not
-    // finite account for ten of the misses.
+    // Levenberg–Marquardt of Ceres 2.1 finds 41. The eleven misses: Freudenstein & Roth's other minimum, a start that is not
+    // finite, and plateaus and minima at infinity.
     let solved = four_digits_from_three_starts();
-    assert!(solved >= 42, "{solved}");
+    assert!(solved >= 46, "{solved}");
 }
 
 #[test]
-#[ignore = "the aim, not reached: 42"]
+#[ignore = "the aim, not reached: 46"]
 fn trust_region_exact_from_three_starts_finds_four_digits_in_50_of_57() {
     let solved = four_digits_from_three_starts();
     assert!(solved >= 50, "{solved}");

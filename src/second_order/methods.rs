@@ -59,9 +59,11 @@ pub fn newton_cg_preconditioned() -> Minimizer<PreconditionedProducts, Truncated
     Minimizer::new(PreconditionedProducts, TruncatedCg::default(), Armijo::default())
 }
 
-/// Trust region with the subproblem solved to rounding (Moré & Sorensen 1983).
+/// Trust region with the subproblem solved to rounding (Moré & Sorensen 1983). Variables whose sizes differ much at the start
+/// are measured in these, and the first radius is then 0.3 of the start's length.
 pub fn trust_region_exact() -> Minimizer<Hessian, MoreSorensen, TrustRegion> {
-    Minimizer::new(Hessian, MoreSorensen::default(), TrustRegion::default())
+    let radius = TrustRegion { relative_radius: 0.3, ..TrustRegion::default() };
+    Minimizer::new(Hessian, MoreSorensen::in_typical_sizes(), radius)
 }
 
 /// Matrix-free trust region by conjugate gradients truncated at the boundary (Toint 1981, Steihaug 1983).

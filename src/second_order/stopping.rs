@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Stop};
 
 /// Relative reduction of the cost below which it has settled.
-pub const SETTLED: f64 = 1e-3;
+pub const SETTLED: f64 = 1e-7;
 
 /// When to stop. Tests that are off have bound zero.
 #[derive(Debug, Clone, PartialEq)]

@@ -29,8 +29,8 @@ pub trait ClosedForm: SymmetricOperator + Send + Sync {
     /// [`Error::Factorization`] if the damped matrix is not positive definite.
     fn log_determinant(&self, damping: f64) -> Result<f64>;
     /// `(B + damping I)⁻¹`. Its products `x` with `b` leave a residual of a few `ε (‖B‖ + damping) ‖x‖`, which is what rounding the
-    /// exact `x` leaves: next to nothing beside `‖b‖` where `b` is in the range of `B`, but up to `ε ‖B‖ ‖b‖ / damping` where a
-    /// part of `b` is in its null space, however `x` is computed.
+    /// exact `x` leaves, and the error of a computed `B x`: next to nothing beside `‖b‖` where `b` is in the range of `B`, but up
+    /// to `ε ‖B‖ ‖b‖ / damping` where a part of `b` is in its null space.
     ///
     /// # Errors
     /// [`Error::Factorization`] if the damped matrix is not positive definite.
@@ -137,5 +137,36 @@ impl ClosedForm for DenseMatrix {
     fn damped_inverse(&self, damping: f64) -> Result<Box<dyn SymmetricOperator + Send + Sync>> {
         let factor = Mutex::new(self.cholesky(damping)?);
         Ok(Box::new(DenseInverse { matrix: self.clone(), damping, factor }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `B = vvᵀ` without rounding, `b` in its null space: `(B + λI)x = b` for `x = b/λ`.
+    #[test]
+    fn outside_the_range_the_residual_is_that_of_the_rounded_exact_solution() {
+        let v = [1.0 + 2f64.powi(-20), 1.0 - 3.0 * 2f64.powi(-22)];
+        let b = [v[1], -v[0]];
+        let matrix = DenseMatrix::new(2, vec![v[0] * v[0], v[0] * v[1], v[0] * v[1], v[1] * v[1]]).unwrap();
+        let largest = v[0] * v[0] + v[1] * v[1];
+        // ‖(B + λI)x − b‖ / ‖b‖, with vᵀx to twice the precision: its two products nearly cancel.
+        let residual = |x: &[f64], damping: f64| {
+            let product = v[1] * x[1];
+            let along = v[0].mul_add(x[0], product) + v[1].mul_add(x[1], -product);
+            norm(&[0, 1].map(|i| along * v[i] + damping.mul_add(x[i], -b[i]))) / norm(&b)
+        };
+        let mut beyond = 0;
+        for k in 0..100 {
+            let damping = 1e-8 * largest * (1.0 + k as f64 / 100.0);
+            let rounded = residual(&b.map(|b| b / damping), damping);
+            let mut x = [0.0; 2];
+            matrix.damped_inverse(damping).unwrap().apply(&b, &mut x).unwrap();
+            let bound = f64::EPSILON * largest / damping;
+            assert!(rounded <= bound && residual(&x, damping) <= 4.0 * bound, "{k}: {rounded:e} {:e}", residual(&x, damping));
+            beyond += u32::from(rounded > 1e-10);
+        }
+        assert!(beyond > 60, "{beyond}");
     }
 }

@@ -17,8 +17,10 @@ use crate::second_order::Ball;
 pub struct TrustRegion {
     /// First radius. Default `None`: 3.5 times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
     /// is known and positive (so that a Newton step a few times longer than the Cauchy step fits), else
-    /// `max(1, ‖x₀‖)`; in scaled variables `‖D x₀‖`.
+    /// `max(1, ‖x₀‖)`; in scaled variables [`relative_radius`](Self::relative_radius) times `‖D x₀‖`.
     pub initial_radius: Option<f64>,
+    /// First radius in scaled variables, as a part of `‖D x₀‖`. Default 1.
+    pub relative_radius: f64,
     /// Largest radius. Default 1e100.
     pub max_radius: f64,
     /// A step is taken when `ρ ≥ accept`. Default 1e-4.
@@ -61,6 +63,7 @@ impl Default for TrustRegion {
     fn default() -> Self {
         Self {
             initial_radius: None,
+            relative_radius: 1.0,
             max_radius: 1e100,
             accept: 1e-4,
             shrink_below: 0.25,
@@ -80,6 +83,8 @@ impl TrustRegion {
     pub fn validate(&self) -> Result<()> {
         let radius = self.initial_radius.unwrap_or(1.0);
         Error::check_option(radius.is_finite() && radius > 0.0, "initial_radius", "positive and finite", radius)?;
+        let relative = self.relative_radius;
+        Error::check_option(relative.is_finite() && relative > 0.0, "relative_radius", "positive and finite", relative)?;
         let max = self.max_radius;
         Error::check_option(max.is_finite() && max >= radius, "max_radius", "finite and at least the initial radius", max)?;
         let in_order = |a: f64, b: f64, c: f64| a <= b && b < c;
@@ -107,6 +112,7 @@ impl Globalization<Ball> for TrustRegion {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = TrustRegionState::default();
         if let (None, Some(length)) = (self.initial_radius, start.scaled_x_norm) {
+            let length = self.relative_radius * length;
             return if length > 0.0 && length.is_finite() { length.min(self.max_radius) } else { 1.0 };
         }
         let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 3.5 * start.gradient_norm / c);
@@ -199,6 +205,9 @@ mod tests {
         assert_eq!(TrustRegion { initial_radius: Some(3.0), ..TrustRegion::default() }.first_size(&start), 3.0);
         let unknown = Start { gradient_curvature: None, x_norm: 40.0, ..start };
         assert_eq!(TrustRegion::default().first_size(&unknown), 40.0);
+        let scaled = Start { scaled_x_norm: Some(8.0), ..start };
+        assert_eq!(TrustRegion::default().first_size(&scaled), 8.0);
+        assert_eq!(TrustRegion { relative_radius: 0.25, ..TrustRegion::default() }.first_size(&scaled), 2.0);
         for odd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let odd = Start {
                 gradient_norm: odd,

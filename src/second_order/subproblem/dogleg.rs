@@ -15,11 +15,12 @@
 //! indefinite case).
 
 use super::jacobian_scale::JacobianScale;
+use super::scaled::Scaled;
 use super::subspace::Subspace;
 use super::{Model, Step, Subproblem, check_size};
 use crate::error::{Error, Result};
 use crate::linalg::factor::{DefiniteShift, PivotedQr, ShiftedCholesky};
-use crate::linalg::operator::{DenseMatrix, Gram, write_dense};
+use crate::linalg::operator::Gram;
 use crate::linalg::vector::{all_finite, dot, norm, scale};
 use crate::linalg::{Form, SymmetricOperator};
 use crate::second_order::Ball;
@@ -91,6 +92,8 @@ struct Scratch {
     gradient_curvature: f64,
     subspace: Subspace,
     spare: Vec<f64>,
+    /// Entries of a scaled matrix.
+    entries: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -102,24 +105,6 @@ enum Shape {
     Subspace,
     /// The same beyond a Newton point that is the minimizer.
     Around,
-}
-
-/// `D⁻¹JᵀJD⁻¹`.
-struct Scaled<'a> {
-    gram: Gram<'a>,
-    scale: &'a [f64],
-}
-
-impl SymmetricOperator for Scaled<'_> {
-    fn dim(&self) -> usize {
-        self.gram.n
-    }
-    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
-        let v: Vec<f64> = v.iter().zip(self.scale).map(|(v, d)| v / d).collect();
-        self.gram.apply(&v, out)?;
-        out.iter_mut().zip(self.scale).for_each(|(o, d)| *o /= d);
-        Ok(())
-    }
 }
 
 impl Dogleg {
@@ -143,11 +128,11 @@ impl Dogleg {
                 s.scale.extend_from_slice(scale);
                 s.gradient.iter_mut().zip(scale).for_each(|(g, d)| *g /= d);
                 s.gradient_norm = norm(&s.gradient);
-                let mut entries = vec![0.0; n * n];
-                write_dense(model.curvature, &mut entries)?;
-                let unscaled = entries.iter_mut().enumerate();
-                unscaled.for_each(|(k, v)| *v = *v / scale[k % n] / scale[k / n]);
-                self.prepare_general(&DenseMatrix::new(n, entries)?, shape)?;
+                let (mut entries, scale) = (std::mem::take(&mut s.entries), std::mem::take(&mut s.scale));
+                let prepared =
+                    Scaled::stored(model.curvature, &scale, &mut entries).and_then(|b| self.prepare_general(&b, shape));
+                (self.scratch.entries, self.scratch.scale) = (entries, scale);
+                prepared?;
             }
             None => {
                 s.gradient_norm = norm(&s.gradient);
@@ -170,7 +155,7 @@ impl Dogleg {
         s.qr.step(&mut s.newton);
         s.newton.iter_mut().zip(&s.scale).for_each(|(p, d)| *p *= d);
         let scale = std::mem::take(&mut s.scale);
-        let scaled = Scaled { gram, scale: &scale };
+        let scaled = Scaled::products(&gram, &scale);
         let prepared = s.set_gradient_curvature(&scaled).and_then(|()| s.set(shape, &scaled));
         s.scale = scale;
         prepared

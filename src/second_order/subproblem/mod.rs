@@ -12,6 +12,7 @@ mod jacobian_scale;
 mod lanczos_model;
 mod more_hebden;
 mod more_sorensen;
+mod scaled;
 mod secular;
 mod shifted;
 mod spectral;
@@ -19,6 +20,7 @@ mod steihaug;
 mod subspace;
 mod tridiagonal_model;
 mod truncated_cg;
+mod typical_sizes;
 
 use super::Region;
 use crate::error::{Error, Result};
