@@ -60,10 +60,13 @@ pub fn newton_cg_preconditioned() -> Minimizer<PreconditionedProducts, Truncated
 }
 
 /// Trust region with the subproblem solved to rounding (Moré & Sorensen 1983). Variables whose sizes differ much at the start
-/// are measured in these, and the first radius is then 0.3 of the start's length.
+/// are measured in these, and the first radius is then 0.3 of the start's length. The relative gradient test waits until the
+/// cost changes by less than 1e-7 of itself: the last steps are cheap, and valleys far out look like minima.
 pub fn trust_region_exact() -> Minimizer<Hessian, MoreSorensen, TrustRegion> {
     let radius = TrustRegion { relative_radius: 0.3, ..TrustRegion::default() };
-    Minimizer::new(Hessian, MoreSorensen::in_typical_sizes(), radius)
+    let mut solver = Minimizer::new(Hessian, MoreSorensen::in_typical_sizes(), radius);
+    solver.stopping.settled = 1e-7;
+    solver
 }
 
 /// Matrix-free trust region by conjugate gradients truncated at the boundary (Toint 1981, Steihaug 1983).

@@ -2,9 +2,6 @@
 
 use crate::error::{Error, Result, Stop};
 
-/// Relative reduction of the cost below which it has settled.
-pub const SETTLED: f64 = 1e-7;
-
 /// When to stop. Tests that are off have bound zero.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -12,9 +9,10 @@ pub struct Stopping {
     /// Gradient test, absolute: `‖g‖∞ ≤ max(gtol_abs, gtol_rel ‖g₀‖∞)`. Default 1e-8.
     pub gtol_abs: f64,
     /// Gradient test, relative to the start. Default 1e-8. A start far out has a huge gradient, of which 1e-8 may be far
-    /// from a minimum; so this part of the test counts only once the cost has settled: the last step reduced it by less
-    /// than [`SETTLED`] of itself.
+    /// from a minimum; so this part of the test counts only once the cost has [`settled`](Self::settled).
     pub gtol_rel: f64,
+    /// The cost has settled when the last step changed it by no more than this part of itself. Default 1e-3.
+    pub settled: f64,
     /// Step test: `‖p‖ ≤ xtol (xtol + ‖x‖)`. Off by default.
     pub xtol: f64,
     /// Cost test: `f − f₊ ≤ ftol max(|f|, |f₊|)`. Off by default.
@@ -35,6 +33,7 @@ impl Default for Stopping {
         Self {
             gtol_abs: 1e-8,
             gtol_rel: 1e-8,
+            settled: 1e-3,
             xtol: 0.0,
             ftol: 0.0,
             unbounded_below: -1e300,
@@ -51,8 +50,14 @@ impl Stopping {
     /// # Errors
     /// [`Error::Config`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        for (name, value) in [("gtol_abs", self.gtol_abs), ("gtol_rel", self.gtol_rel), ("xtol", self.xtol), ("ftol", self.ftol)]
-        {
+        let tolerances = [
+            ("gtol_abs", self.gtol_abs),
+            ("gtol_rel", self.gtol_rel),
+            ("settled", self.settled),
+            ("xtol", self.xtol),
+            ("ftol", self.ftol),
+        ];
+        for (name, value) in tolerances {
             Error::check_option(value.is_finite() && value >= 0.0, name, "finite and not negative", value)?;
         }
         Error::check_option(self.max_trials > 0, "max_trials", "positive", self.max_trials)?;
@@ -69,7 +74,7 @@ impl Stopping {
     /// The gradient test at a point of cost `cost` and `‖g‖∞ = norm`, reached by a step that changed the cost by `change`
     /// (none at the start), in a run whose bound is `bound`.
     pub fn gradient_met(&self, norm: f64, bound: f64, change: Option<f64>, cost: f64) -> bool {
-        let settled = change.is_some_and(|change| change.abs() <= SETTLED * cost.abs());
+        let settled = change.is_some_and(|change| change.abs() <= self.settled * cost.abs());
         norm <= self.gtol_abs || (norm <= bound && settled)
     }
 

@@ -61,6 +61,11 @@ const LARGE: u64 = 1_000_000_000;
 const CERTIFY: Key = Key { name: "certify", kind: Kind::Flag, about: "certificate at the answer (default true)" };
 const ESCAPE: Key = Key { name: "escape_saddles", kind: Kind::Flag, about: "leave saddles along negative curvature" };
 const RADIUS: Key = Key { name: "radius", kind: Kind::Positive, about: "first radius (default: from the Cauchy step)" };
+const TYPICAL_SIZES: Key = Key {
+    name: "typical_sizes",
+    kind: Kind::Flag,
+    about: "steps in the sizes of the variables where these differ much (default true)",
+};
 const MAX_RADIUS: Key = Key { name: "max_radius", kind: Kind::Positive, about: "largest radius (default 1e100)" };
 const ACCEPT: Key = Key { name: "accept", kind: Kind::Fraction, about: "ratio from which a step is taken (default 1e-4)" };
 const NONMONOTONE: Key = Key {
@@ -128,9 +133,10 @@ pub const ENTRIES: &[Entry] = &[
         family: Family::SecondOrder,
         max_iters: 1000,
         dense: false,
-        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, CERTIFY, ESCAPE],
+        keys: &[RADIUS, MAX_RADIUS, ACCEPT, NONMONOTONE, TYPICAL_SIZES, CERTIFY, ESCAPE],
         build: |options, stopping| {
             let mut solver = methods::trust_region_exact();
+            options.flag("typical_sizes", &mut solver.subproblem.typical_sizes);
             trust_region(&mut solver.globalization, options)?;
             ready(solver, options, stopping)
         },
@@ -321,7 +327,9 @@ fn ready<C, S, G>(mut solver: Minimizer<C, S, G>, options: &Options, stopping: S
 where
     Minimizer<C, S, G>: StudySolver + 'static,
 {
-    solver.stopping = stopping;
+    // How far the cost must have settled is the method's own.
+    solver.stopping = Stopping { settled: solver.stopping.settled, ..stopping };
+    options.number("settled", &mut solver.stopping.settled);
     solver.report = false;
     options.flag("certify", &mut solver.certify);
     options.flag("escape_saddles", &mut solver.escape_saddles);
