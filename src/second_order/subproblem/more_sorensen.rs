@@ -37,9 +37,7 @@ pub struct MoreSorensen {
     pub typical_sizes: bool,
     multiplier: f64,
     sizes: TypicalSizes,
-    /// `D`, `D⁻¹g` and the entries of `D⁻¹BD⁻¹` of the present model; `scale` is empty for `D = I`.
-    #[cfg_attr(feature = "serde", serde(skip))]
-    scale: Vec<f64>,
+    /// `D⁻¹g` and the entries of `D⁻¹BD⁻¹`.
     #[cfg_attr(feature = "serde", serde(skip))]
     gradient: Vec<f64>,
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -61,7 +59,6 @@ impl Default for MoreSorensen {
             typical_sizes: false,
             multiplier: 0.0,
             sizes: TypicalSizes::default(),
-            scale: Vec::new(),
             gradient: Vec::new(),
             entries: Vec::new(),
             by_eigenvalues: false,
@@ -102,14 +99,16 @@ impl Subproblem for MoreSorensen {
     }
 
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
-        self.scale.clear();
-        if self.typical_sizes
-            && let Some(scale) = self.sizes.update(model.x)
-        {
-            self.scale.extend_from_slice(scale);
-            return self.prepare_scaled(model);
+        if !self.typical_sizes {
+            return self.prepare_plain(model);
         }
-        self.prepare_plain(model)
+        let mut sizes = std::mem::take(&mut self.sizes);
+        let prepared = match sizes.update(model.x) {
+            Some(scale) => self.prepare_scaled(model, scale),
+            None => self.prepare_plain(model),
+        };
+        self.sizes = sizes;
+        prepared
     }
 
     fn step(&mut self, _: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
@@ -121,7 +120,9 @@ impl Subproblem for MoreSorensen {
             self.shifted.solve(Wanted::Ball { radius, relaxed: self.relaxed.unwrap_or(0.0) }, tolerance, self.multiplier, p)?
         };
         self.multiplier = solution.multiplier;
-        p.iter_mut().zip(&self.scale).for_each(|(p, d)| *p /= d);
+        if let Some(scale) = self.sizes.scale() {
+            p.iter_mut().zip(scale).for_each(|(p, d)| *p /= d);
+        }
         Ok(solution.step)
     }
 
@@ -146,14 +147,13 @@ impl MoreSorensen {
     }
 
     /// The same in the variables `D p`.
-    fn prepare_scaled(&mut self, model: &Model<'_>) -> Result<()> {
-        let (scale, mut gradient, mut entries) =
-            (std::mem::take(&mut self.scale), std::mem::take(&mut self.gradient), std::mem::take(&mut self.entries));
+    fn prepare_scaled(&mut self, model: &Model<'_>, scale: &[f64]) -> Result<()> {
+        let (mut gradient, mut entries) = (std::mem::take(&mut self.gradient), std::mem::take(&mut self.entries));
         gradient.clear();
-        gradient.extend(model.gradient.iter().zip(&scale).map(|(g, d)| g / d));
-        let prepared = Scaled::stored(model.curvature, &scale, &mut entries)
+        gradient.extend(model.gradient.iter().zip(scale).map(|(g, d)| g / d));
+        let prepared = Scaled::stored(model.curvature, scale, &mut entries)
             .and_then(|curvature| self.prepare_plain(&Model { gradient: &gradient, curvature: &curvature, ..*model }));
-        (self.scale, self.gradient, self.entries) = (scale, gradient, entries);
+        (self.gradient, self.entries) = (gradient, entries);
         prepared
     }
 }
@@ -213,6 +213,16 @@ mod tests {
                     assert!((step.length - solver.scaled_norm(&p).unwrap()).abs() <= 1e-13 * step.length);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn matrix_of_another_dimension_is_a_typed_error() {
+        let wrong = DenseMatrix::new(3, vec![1.0; 9]).unwrap();
+        let model = Model { value: 0.0, x: &[1.0, 1e3], gradient: &[1.0, 1.0], curvature: &wrong };
+        for mut solver in [MoreSorensen::in_typical_sizes(), MoreSorensen::default()] {
+            let error = solver.prepare(&model).unwrap_err();
+            assert!(matches!(error, Error::Dimension { expected: 2, found: 3, .. }), "{error}");
         }
     }
 

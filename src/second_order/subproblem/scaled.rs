@@ -1,6 +1,6 @@
 //! The matrix of a quadratic model in scaled variables `D p`: `D⁻¹BD⁻¹`, stored as `B` is.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::operator::{Form, SparseView, SymmetricOperator, write_dense};
 
 /// `D⁻¹BD⁻¹` for `D = diag(scale)`.
@@ -17,8 +17,12 @@ impl<'a> Scaled<'a> {
     }
 
     /// With its entries in `entries`: those of a sparse or diagonal matrix, else dense.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if the operator has another dimension than `D`; errors of its products.
     pub fn stored(operator: &'a dyn SymmetricOperator, scale: &'a [f64], entries: &'a mut Vec<f64>) -> Result<Self> {
         let n = operator.dim();
+        Error::check_len("curvature", scale.len(), n)?;
         entries.clear();
         let form = match operator.form() {
             Form::Sparse(view) => {

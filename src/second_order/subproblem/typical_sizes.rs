@@ -43,7 +43,7 @@ impl TypicalSizes {
             *largest = largest.max(x.abs());
             *d = (top / (ROOM * *largest).max(LEAST * top)).max(1.0);
         }
-        Some(&self.scale)
+        self.scale()
     }
 
     fn begin(&mut self, x: &[f64]) {
@@ -55,9 +55,14 @@ impl TypicalSizes {
         self.scale.resize(x.len(), 1.0);
     }
 
+    /// `D` of the present point; `None` for `D = I` and before the first point.
+    pub fn scale(&self) -> Option<&[f64]> {
+        (!self.largest.is_empty() && !self.even).then_some(&self.scale)
+    }
+
     /// `‖D x‖`; `None` where `D = I`.
     pub fn length(&self, x: &[f64]) -> Option<f64> {
-        (self.largest.len() == x.len() && !self.even).then(|| scaled_norm(&self.scale, x))
+        self.scale().filter(|d| d.len() == x.len()).map(|d| scaled_norm(d, x))
     }
 }
 
