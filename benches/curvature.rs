@@ -89,31 +89,31 @@ fn normal(dim: usize, n: usize, seed: u64) -> Batch {
 
 /// Time and memory of a gradient and of a Hessian product from nothing, by what passes keep.
 fn checkpoints(net: &Network, theta: &[f64], inputs: &Batch, activations: f64) {
-    let inputs = Arc::new(inputs.clone());
+    let (inputs, theta) = (Arc::new(inputs.clone()), Arc::<[f64]>::from(theta));
     let mut out = vec![0.0; theta.len()];
     let mut all = [f64::NAN; 2];
     let rules = [Checkpoints::All, Checkpoints::Every(2), Checkpoints::Every(3), Checkpoints::Every(4), Checkpoints::None];
     for rule in rules {
         let net = net.clone().checkpoints(rule).expect("checkpoints");
         let before = IN_USE.load(Relaxed);
-        let pass = net.forward(theta, &inputs).expect("pass");
-        let kept = (IN_USE.load(Relaxed) - before - 8 * theta.len()) as f64 / activations;
+        let pass = net.forward(&theta, &inputs).expect("pass");
+        let kept = (IN_USE.load(Relaxed) - before) as f64 / activations;
         drop(pass);
         print!("  {:24} keeps {kept:.2} activations", format!("checkpoints {rule:?}"));
         let works: [(&str, &dyn Fn(&mut [f64])); 2] = [
             ("gradient", &|out| {
-                let pass = net.forward(theta, &inputs).expect("pass");
+                let pass = net.forward(&theta, &inputs).expect("pass");
                 let back = pass.clone().backward(pass.outputs()).expect("backward pass");
                 back.gradient(out).expect("gradient");
             }),
             ("Hessian product", &|out| {
-                let pass = net.forward(theta, &inputs).expect("pass");
+                let pass = net.forward(&theta, &inputs).expect("pass");
                 let back = pass.clone().backward(pass.outputs()).expect("backward pass");
                 let mut turn = |change: &[f64], out: &mut [f64]| {
                     out.copy_from_slice(change);
                     Ok(())
                 };
-                back.second_product(theta, &mut turn, out).expect("product");
+                back.second_product(&theta, &mut turn, out).expect("product");
             }),
         ];
         for ((what, work), all) in works.into_iter().zip(&mut all) {
@@ -121,8 +121,7 @@ fn checkpoints(net: &Network, theta: &[f64], inputs: &Batch, activations: f64) {
             if rule == Checkpoints::All {
                 *all = ms;
             }
-            // The pass has its own copy of the parameters.
-            let held = (peak_bytes(|| work(&mut out)) - 8 * theta.len()) as f64 / activations;
+            let held = peak_bytes(|| work(&mut out)) as f64 / activations;
             print!("; {what} {ms:.1} ms = {:.2} of all, holds {held:.2}", ms / *all);
         }
         println!();

@@ -40,7 +40,7 @@ fn everything(net: &Network) -> Vec<(&'static str, Vec<f64>)> {
     let inputs = Arc::new(Batch::new(net.n_inputs(), normal(net.n_inputs() * N, 1)).expect("inputs"));
     let (p, c) = (theta.len(), net.n_outputs() * N);
     let (u, v, weights) = (normal(c, 2), normal(p, 3), normal(N, 4));
-    let pass = net.forward(&theta, &inputs).expect("pass");
+    let pass = net.forward(&theta.as_slice().into(), &inputs).expect("pass");
     let vector = |len: usize, fill: &mut dyn FnMut(&mut [f64]) -> Result<(), Error>| {
         let mut out = vec![0.0; len];
         fill(&mut out).expect("product");

@@ -468,7 +468,7 @@ fn bad_input_is_named() {
     let still = Convolution { stride: (1, 0), ..Convolution::line(2, 3) };
     assert!(image().convolution(still, Activation::Tanh).is_err());
     assert!(net().dropout(1.0).is_err() && image().dropout(0.5).is_err());
-    assert!(image().forward(&[], &Arc::new(batch(4, 1))).is_err());
+    assert!(image().forward(&[].into(), &Arc::new(batch(4, 1))).is_err());
 }
 
 #[test]

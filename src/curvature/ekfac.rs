@@ -2,7 +2,7 @@
 //! basis, `E = R Σ (Q_Gᵀ (Σₛ g āᵀ) Q_A)²` (George et al. 2018): the best diagonal there is in that basis.
 
 use super::explicit::Shifted;
-use super::kfac::{both_factors, factors, kroneckers, layers};
+use super::kfac::{both_factors, each_layer, factors, kroneckers};
 use super::{Curvature, Explicit, GaussNewton, OuterProducts, OutputFactor, Sharing};
 use crate::error::Result;
 use crate::linalg::matrix::{add_multiply, multiply, view};
@@ -51,15 +51,8 @@ pub(super) fn bases(layout: &[Block], factors: Vec<Vec<f64>>) -> Result<Vec<Arc<
 
 /// `E` of every layer.
 pub(super) fn squares(source: &dyn OuterProducts, at: &Evaluation, bases: &[Arc<KroneckerBasis>]) -> Result<Vec<Vec<f64>>> {
-    let mut rotated: Vec<Rotated> = Vec::new();
-    let weight = source.each(at, &mut |pass| {
-        let layers = layers(&*pass, at)?;
-        if rotated.is_empty() {
-            rotated = layers.iter().zip(bases).map(|(layer, basis)| Rotated::new(layer, basis.clone())).collect();
-        }
-        rotated.iter_mut().zip(&layers).for_each(|(rotated, layer)| rotated.add(layer));
-        Ok(())
-    })?;
+    let mut rotated: Vec<Rotated> = bases.iter().map(|basis| Rotated::new(basis.clone())).collect();
+    let weight = source.each(at, &mut |pass| each_layer(&*pass, at, |l, layer| rotated[l].add(layer)))?;
     let finish = |mut rotated: Rotated| {
         scale(weight, &mut rotated.squares);
         rotated.squares
@@ -79,26 +72,34 @@ pub(super) fn corrected(bases: &[Arc<KroneckerBasis>], values: Vec<Vec<f64>>) ->
 /// A layer in the eigenbasis of its factors.
 struct Rotated {
     basis: Arc<KroneckerBasis>,
-    /// `Q_Aᵀ ā`, `p × (S N)`.
+    /// `Q_Aᵀ ā`, `p × (S N)`; empty before the first pass.
     inputs: Vec<f64>,
     /// `Σ (Q_Gᵀ (Σₛ g āᵀ) Q_A)²`, `q × p`.
     squares: Vec<f64>,
 }
 
 impl Rotated {
-    fn new(layer: &Layer<'_>, basis: Arc<KroneckerBasis>) -> Self {
-        let (p, k) = (basis.inputs.dim(), layer.inputs.nrows());
-        let vectors = view(basis.inputs.vectors(), p);
+    fn new(basis: Arc<KroneckerBasis>) -> Self {
+        let squares = vec![0.0; basis.inputs.dim() * basis.outputs.dim()];
+        Self { basis, inputs: Vec::new(), squares }
+    }
+
+    /// `Q_Aᵀ ā` of a layer's inputs.
+    fn turned_inputs(&self, layer: &Layer<'_>) -> Vec<f64> {
+        let (p, k) = (self.basis.inputs.dim(), layer.inputs.nrows());
+        let vectors = view(self.basis.inputs.vectors(), p);
         let mut inputs = vec![0.0; p * layer.inputs.ncols()];
         let bias: Vec<f64> = vectors.row(k).iter().copied().collect();
         inputs.chunks_exact_mut(p).for_each(|column| column.copy_from_slice(&bias));
         add_multiply(vectors.subrows(0, k).transpose(), layer.inputs, &mut inputs);
-        let squares = vec![0.0; p * basis.outputs.dim()];
-        Self { basis, inputs, squares }
+        inputs
     }
 
     /// Adds the squares of one pass.
     fn add(&mut self, layer: &Layer<'_>) {
+        if self.inputs.is_empty() {
+            self.inputs = self.turned_inputs(layer);
+        }
         let (p, q) = (self.basis.inputs.dim(), self.basis.outputs.dim());
         let mut signals = vec![0.0; q * layer.signals.ncols()];
         multiply(view(self.basis.outputs.vectors(), q).transpose(), layer.signals, &mut signals);

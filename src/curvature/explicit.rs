@@ -6,7 +6,8 @@
 use super::{Averaged, Curvature, GaussNewton, Invertible, OuterProducts};
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_gram, mirror, view};
+use crate::linalg::gram::{add_gram, mirror};
+use crate::linalg::matrix::view;
 use crate::linalg::operator::{self, BlockDiagonal, ClosedForm, DenseMatrix};
 use crate::linalg::vector::{axpy, scale};
 use crate::linalg::{Form, Operator, SymmetricOperator, Vector};

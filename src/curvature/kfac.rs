@@ -8,7 +8,8 @@
 use super::explicit::Shifted;
 use super::{Averaged, Curvature, Explicit, GaussNewton, Invertible, OuterProducts};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_gram, mirror_scaled, view};
+use crate::linalg::gram::{add_gram, gram, mirror_scaled};
+use crate::linalg::matrix::view;
 use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker};
 use crate::linalg::{Operator, Vector};
 use crate::model::{Backward, Block, Layer};
@@ -67,10 +68,11 @@ pub struct Kfac<S = GaussNewton> {
 /// The sums that factors are made from, for one layer.
 #[derive(Default)]
 struct Sums {
-    /// `p = inputs + 1`.
+    /// `p = inputs + 1`; 0 before the first pass.
     p: usize,
     /// Outputs.
     q: usize,
+    positions: usize,
     a: Vec<f64>,
     g: Vec<f64>,
 }
@@ -89,14 +91,14 @@ impl Sums {
     /// `Σ ā āᵀ`, lower triangle: inputs, and their sums beside the trailing 1 (or `S` of reduced positions).
     fn inputs(&mut self, layer: &Layer<'_>, sharing: Sharing) {
         let k = layer.inputs.nrows();
-        (self.p, self.q) = (k + 1, layer.signals.nrows());
+        (self.p, self.q, self.positions) = (k + 1, layer.signals.nrows(), layer.positions);
         self.a = vec![0.0; self.p * self.p];
         let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.inputs, layer.positions));
         let (inputs, one) = match &reduced {
             Some(sums) => (view(sums, k), layer.positions as f64),
             None => (layer.inputs, 1.0),
         };
-        add_gram(inputs, self.p, &mut self.a);
+        gram(inputs, self.p, &mut self.a);
         let mut sums = vec![0.0; k];
         inputs.col_iter().for_each(|column| sums.iter_mut().zip(column.iter()).for_each(|(s, v)| *s += v));
         for (j, sum) in sums.iter().enumerate() {
@@ -107,17 +109,19 @@ impl Sums {
 
     /// Adds `Σ g gᵀ`, lower triangle.
     fn signals(&mut self, layer: &Layer<'_>, sharing: Sharing) {
-        self.g.resize(self.q * self.q, 0.0);
-        if sharing == Sharing::Reduce && layer.positions > 1 {
-            add_gram(view(&over_positions(layer.signals, layer.positions), self.q), self.q, &mut self.g);
+        let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.signals, layer.positions));
+        let signals = reduced.as_ref().map_or(layer.signals, |sums| view(sums, self.q));
+        if self.g.is_empty() {
+            self.g = vec![0.0; self.q * self.q];
+            gram(signals, self.q, &mut self.g);
         } else {
-            add_gram(layer.signals, self.q, &mut self.g);
+            add_gram(signals, self.q, &mut self.g);
         }
     }
 
     /// `A ⊗ G` for `n` samples of weight `R`, and signals of weight `w`.
-    fn factors(mut self, n: usize, r: f64, w: f64, positions: usize, sharing: Sharing) -> Result<Kronecker> {
-        let s = positions as f64;
+    fn factors(mut self, n: usize, r: f64, w: f64, sharing: Sharing) -> Result<Kronecker> {
+        let s = self.positions as f64;
         let shared = if sharing == Sharing::Reduce { s * s } else { s };
         mirror_scaled(self.p, r, &mut self.a);
         mirror_scaled(self.q, w / r / (n as f64 * shared), &mut self.g);
@@ -125,11 +129,17 @@ impl Sums {
     }
 }
 
-/// The layers of a pass, one for each part of the parameters.
-pub(super) fn layers<'a>(pass: &'a dyn Backward, at: &Evaluation) -> Result<Vec<Layer<'a>>> {
-    let layers = pass.layers();
+/// Calls `visit(l, layer)` with the layers of a pass, one for each part of the parameters, from the last one.
+pub(super) fn each_layer(pass: &dyn Backward, at: &Evaluation, mut visit: impl FnMut(usize, &Layer<'_>)) -> Result<()> {
+    let (parts, mut found) = (at.layout().len(), 0);
+    pass.each_layer(&mut |l, layer| {
+        found += 1;
+        if l < parts {
+            visit(l, &layer);
+        }
+    });
     let missing = Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a model made of affine layers" };
-    if layers.len() == at.layout().len() { Ok(layers) } else { Err(missing) }
+    if found == parts { Ok(()) } else { Err(missing) }
 }
 
 /// Kronecker factors of every layer.
@@ -139,18 +149,9 @@ pub(super) fn factors(
     outputs: OutputFactor,
     at: &Evaluation,
 ) -> Result<Vec<Kronecker>> {
-    let mut sums: Vec<Sums> = Vec::new();
-    let mut positions = Vec::new();
-    let begin = |layers: &[Layer<'_>], sums: &mut Vec<Sums>, positions: &mut Vec<usize>| {
-        for layer in layers {
-            let mut sum = Sums::default();
-            sum.inputs(layer, sharing);
-            sums.push(sum);
-            positions.push(layer.positions);
-        }
-    };
+    let mut sums: Vec<Sums> = at.layout().iter().map(|_| Sums::default()).collect();
     if outputs == OutputFactor::Identity {
-        begin(&layers(&**at.backward()?, at)?, &mut sums, &mut positions);
+        each_layer(&**at.backward()?, at, |l, layer| sums[l].inputs(layer, sharing))?;
         let identity = |mut sum: Sums| {
             let unit = |k: usize| f64::from(k.is_multiple_of(sum.q + 1));
             sum.g = (0..sum.q * sum.q).map(unit).collect();
@@ -160,18 +161,17 @@ pub(super) fn factors(
         return sums.into_iter().map(identity).collect();
     }
     let weight = source.each(at, &mut |pass| {
-        let layers = layers(&*pass, at)?;
-        if sums.is_empty() {
-            begin(&layers, &mut sums, &mut positions);
-        }
-        sums.iter_mut().zip(&layers).for_each(|(sum, layer)| sum.signals(layer, sharing));
-        Ok(())
+        each_layer(&*pass, at, |l, layer| {
+            if sums[l].p == 0 {
+                sums[l].inputs(layer, sharing);
+            }
+            sums[l].signals(layer, sharing);
+        })
     })?;
-    if sums.is_empty() {
+    if sums.iter().any(|sum| sum.p == 0) {
         return Err(Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a loss with curvature" });
     }
-    let finish = |(sum, s): (Sums, usize)| sum.factors(at.n(), at.weight(), weight, s, sharing);
-    sums.into_iter().zip(positions).map(finish).collect()
+    sums.into_iter().map(|sum| sum.factors(at.n(), at.weight(), weight, sharing)).collect()
 }
 
 impl<S: OuterProducts> Kfac<S> {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Where the output vectors of `B = w Σ g gᵀ` come from.
 pub trait OuterProducts: Send + Sync {
-    /// Calls `visit` with one backward pass after the other; returns `w`, without which they are.
+    /// Calls `visit` with one backward pass after the other, each to be read once; returns `w`, without which they are.
     ///
     /// # Errors
     /// A loss that is not a likelihood where one is needed; what the model or `visit` reports.
@@ -70,10 +70,10 @@ fn each_root(
     visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>,
 ) -> Result<f64> {
     let outcome = at.outcome();
-    let mut u = vec![0.0; outcome.outputs.len()];
     for j in 0..at.loss().n_roots(outcome.n_outputs) {
+        let mut u = vec![0.0; outcome.outputs.len()];
         root(j, &mut u);
-        visit(at.forward().clone().backward(&u)?)?;
+        visit(at.forward().clone().backward_once(u)?)?;
     }
     Ok(at.weight())
 }
@@ -98,20 +98,32 @@ impl OuterProducts for Fisher {
     }
 }
 
-impl OuterProducts for MonteCarloFisher {
-    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64> {
+impl MonteCarloFisher {
+    /// Calls `visit` with the loss gradients at drawn labels; returns the weight of a draw.
+    fn draw(&self, at: &Evaluation, mut visit: impl FnMut(Vec<f64>) -> Result<()>) -> Result<f64> {
         crate::Error::check_option(self.samples > 0, "samples", "positive", self.samples)?;
         let distribution = at.loss().likelihood()?;
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut u = vec![0.0; at.outcome().outputs.len()];
         for _ in 0..self.samples {
+            let mut u = vec![0.0; at.outcome().outputs.len()];
             distribution.sample_gradient(&at.outcome(), &mut random, &mut u);
-            visit(at.forward().clone().backward(&u)?)?;
+            visit(u)?;
         }
         Ok(at.weight() / self.samples as f64)
     }
+}
+
+impl OuterProducts for MonteCarloFisher {
+    fn each(&self, at: &Evaluation, visit: &mut dyn FnMut(Arc<dyn Backward>) -> Result<()>) -> Result<f64> {
+        self.draw(at, |u| visit(at.forward().clone().backward_once(u)?))
+    }
     fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
-        Ok(Box::new(Outer::new(self, &at)?))
+        let mut passes = Vec::with_capacity(self.samples);
+        let weight = self.draw(&at, |u| {
+            passes.push(at.forward().clone().backward(&u)?);
+            Ok(())
+        })?;
+        Ok(Box::new(Outer { passes, weight, n: at.n(), n_params: at.n_params() }))
     }
     fn redraw(&mut self) {
         // A step by an odd constant, so that neighbouring seeds have no labels in common for long.
@@ -125,7 +137,7 @@ impl OuterProducts for EmpiricalFisher {
         Ok(at.weight())
     }
     fn products(&self, at: Arc<Evaluation>) -> Result<Box<dyn SymmetricOperator>> {
-        Ok(Box::new(Outer::new(self, &at)?))
+        Ok(Box::new(Outer { passes: vec![at.backward()?.clone()], weight: at.weight(), n: at.n(), n_params: at.n_params() }))
     }
 }
 
@@ -165,17 +177,6 @@ struct Outer {
     weight: f64,
     n: usize,
     n_params: usize,
-}
-
-impl Outer {
-    fn new(source: &dyn OuterProducts, at: &Evaluation) -> Result<Self> {
-        let mut passes = Vec::new();
-        let weight = source.each(at, &mut |pass| {
-            passes.push(pass);
-            Ok(())
-        })?;
-        Ok(Self { passes, weight, n: at.n(), n_params: at.n_params() })
-    }
 }
 
 impl SymmetricOperator for Outer {

@@ -20,7 +20,7 @@ fn view_mut(values: &mut [f64], rows: usize) -> MatMut<'_, f64> {
 }
 
 /// How many threads `work` multiplications deserve.
-fn tasks(work: usize) -> usize {
+pub(super) fn tasks(work: usize) -> usize {
     (work / SHARE).clamp(1, rayon::current_num_threads())
 }
 
@@ -153,93 +153,9 @@ pub(crate) fn for_blocks(rows: usize, values: &mut [f64], f: impl Fn(usize, &mut
     }
 }
 
-/// `out ← out + L Lᵀ` on the leading square of a matrix with `stride` rows, lower triangle; see [`mirror`].
-pub(crate) fn add_gram(l: MatRef<'_, f64>, stride: usize, out: &mut [f64]) {
-    let tasks = tasks(l.nrows() * l.nrows() * l.ncols() / 2);
-    gram_columns(l, stride, 0, tasks, &mut out[..(l.nrows() - 1) * stride + l.nrows()]);
-}
-
-/// The columns of the triangle from `first` on, in `tasks` parts of equal area.
-fn gram_columns(l: MatRef<'_, f64>, stride: usize, first: usize, tasks: usize, out: &mut [f64]) {
-    let left = l.nrows() - first;
-    let part = 1.0 - (1.0 - 1.0 / tasks as f64).sqrt();
-    let columns = ((left as f64 * part) as usize + 1).next_multiple_of(WIDTH);
-    if tasks == 1 || columns >= left {
-        gram_part(l, stride, first, left, out);
-        return;
-    }
-    let (mine, others) = out.split_at_mut(columns * stride);
-    rayon::join(|| gram_part(l, stride, first, columns, mine), || gram_columns(l, stride, first + columns, tasks - 1, others));
-}
-
-/// `columns` columns of the triangle: a smaller triangle, and the rectangle below.
-fn gram_part(l: MatRef<'_, f64>, stride: usize, first: usize, columns: usize, out: &mut [f64]) {
-    use faer::linalg::matmul::triangular::{self, BlockStructure};
-    let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
-    let rows = l.nrows() - first;
-    let len = (columns - 1) * stride + rows;
-    let part = MatMut::from_column_major_slice_with_stride_mut(&mut out[first..first + len], rows, columns, stride);
-    let (triangle, below) = part.split_at_row_mut(columns);
-    let (own, rest) = l.subrows(first, rows).split_at_row(columns);
-    triangular::matmul(triangle, lower, Accum::Add, own, full, own.transpose(), full, 1.0, Par::Seq);
-    matmul(below, Accum::Add, rest, own.transpose(), 1.0, Par::Seq);
-}
-
-/// Copies the lower triangle of an `n × n` matrix to the upper one.
-pub(crate) fn mirror(n: usize, matrix: &mut [f64]) {
-    mirror_scaled(n, 1.0, matrix);
-}
-
-/// Multiplies the lower triangle of an `n × n` matrix `by` a number and copies it to the upper one, square by square, so that
-/// neither stays long out of the cache.
-pub(crate) fn mirror_scaled(n: usize, by: f64, matrix: &mut [f64]) {
-    const SIDE: usize = 32;
-    for (left, top) in (0..n).step_by(SIDE).flat_map(|left| (left..n).step_by(SIDE).map(move |top| (left, top))) {
-        for j in left..n.min(left + SIDE) {
-            for i in top.max(j)..n.min(top + SIDE) {
-                let v = by * matrix[j * n + i];
-                (matrix[j * n + i], matrix[i * n + j]) = (v, v);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mirrored_triangle_is_symmetric_and_scaled_once() {
-        for n in [1, 2, 31, 32, 33, 100] {
-            let lower = |i: usize, j: usize| (3 * i + 5 * j) as f64;
-            let mut matrix: Vec<f64> = (0..n * n).map(|k| if k % n >= k / n { lower(k % n, k / n) } else { f64::NAN }).collect();
-            mirror_scaled(n, 2.0, &mut matrix);
-            let expected = |k: usize| 2.0 * lower((k % n).max(k / n), (k % n).min(k / n));
-            assert!((0..n * n).all(|k| matrix[k] == expected(k)), "{n}");
-        }
-    }
-
-    #[test]
-    fn shared_grams_are_those_of_one_thread_to_the_bit() -> Result<(), rayon::ThreadPoolBuildError> {
-        for (n, k, stride) in [(1, 300_000, 2), (9, 80_000, 10), (100, 100, 101), (257, 40, 257)] {
-            let l: Vec<f64> = (0..n * k).map(|i| (i * 37 % 101) as f64 / 101.0 - 0.5).collect();
-            let run = |threads: usize| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-                let mut out = vec![1.0; n * stride];
-                pool.install(|| add_gram(view(&l, n), stride, &mut out));
-                Ok(out)
-            };
-            let one = run(1)?;
-            let expected = |i: usize, j: usize| 1.0 + (0..k).map(|c| l[c * n + i] * l[c * n + j]).sum::<f64>();
-            for j in 0..n {
-                assert!((j..n).all(|i| (one[j * stride + i] - expected(i, j)).abs() <= 1e-11 * k as f64), "{n} {k}");
-            }
-            for threads in [2, 3, 5] {
-                assert_eq!(run(threads)?, one, "{n} {k} {threads}");
-            }
-        }
-        Ok(())
-    }
 
     #[test]
     fn products_with_a_transpose_are_the_same_on_a_copy() {

@@ -2,6 +2,7 @@
 
 pub mod elementwise;
 pub mod factor;
+pub(crate) mod gram;
 pub mod krylov;
 pub(crate) mod matrix;
 pub(crate) mod normal;

@@ -111,11 +111,11 @@ pub trait Model: Send + Sync {
     fn layout(&self) -> Vec<Block> {
         vec![Block { name: "parameters".into(), offset: 0, rows: self.n_params(), columns: 1 }]
     }
-    /// The model at `theta` for all samples.
+    /// The model at `theta` for all samples; the pass may share both.
     ///
     /// # Errors
     /// [`Error::Dimension`] if the parameters or the samples do not fit.
-    fn forward(&self, theta: &[f64], inputs: &Arc<Batch>) -> Result<Arc<dyn Forward>>;
+    fn forward(&self, theta: &Arc<[f64]>, inputs: &Arc<Batch>) -> Result<Arc<dyn Forward>>;
 }
 
 /// A model's values at one point, with what its derivatives need; `n` samples, `c` outputs each.
@@ -137,6 +137,13 @@ pub trait Forward: Send + Sync {
     /// # Errors
     /// [`Error::Dimension`] if the length is wrong.
     fn backward(self: Arc<Self>, u: &[f64]) -> Result<Arc<dyn Backward>>;
+    /// The same to be read once: a model may keep no signals and make them again for every call. By default it keeps them.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if the length is wrong.
+    fn backward_once(self: Arc<Self>, u: Vec<f64>) -> Result<Arc<dyn Backward>> {
+        self.backward(&u)
+    }
 }
 
 /// A backward pass: per-sample gradients `gᵢ = Jᵢᵀuᵢ` without forming them.
@@ -175,6 +182,11 @@ pub trait Backward: Send + Sync {
     /// Inputs and output signals of each affine layer, if the model has such; one per [`Block`] of the layout.
     fn layers(&self) -> Vec<Layer<'_>> {
         Vec::new()
+    }
+    /// Calls `visit(block, layer)` for each of the [`layers`](Self::layers) from the last one, so that no two of them need be held
+    /// at a time.
+    fn each_layer(&self, visit: &mut dyn FnMut(usize, Layer<'_>)) {
+        self.layers().into_iter().enumerate().rev().for_each(|(l, layer)| visit(l, layer));
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// let net = Network::vector(2)?.dense(3, Activation::Tanh)?.dense(1, Activation::Identity)?;
 /// assert_eq!(net.n_params(), (2 + 1) * 3 + (3 + 1));
 /// let x = Arc::new(Batch::new(2, vec![1.0, -1.0])?);
-/// let zero = net.forward(&vec![0.0; 13], &x)?;
+/// let zero = net.forward(&[0.0; 13].into(), &x)?;
 /// assert_eq!(zero.outputs(), [0.0]);
 /// # Ok::<(), curvkit::error::Error>(())
 /// ```
@@ -258,10 +258,10 @@ impl Model for Network {
         };
         self.architecture.stages.iter().enumerate().map(block).collect()
     }
-    fn forward(&self, theta: &[f64], inputs: &Arc<Batch>) -> Result<Arc<dyn Forward>> {
+    fn forward(&self, theta: &Arc<[f64]>, inputs: &Arc<Batch>) -> Result<Arc<dyn Forward>> {
         Error::check_option(!self.architecture.stages.is_empty(), "layers", "at least one", 0)?;
         Error::check_len("parameters", self.n_params(), theta.len())?;
         Error::check_len("values per input sample", self.n_inputs(), inputs.dim())?;
-        Ok(Arc::new(Pass::new(self.architecture.clone(), theta, inputs.clone())))
+        Ok(Arc::new(Pass::new(self.architecture.clone(), theta.clone(), inputs.clone())))
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// A forward pass.
 pub(super) struct Pass {
     pub net: Arc<Architecture>,
-    pub theta: Vec<f64>,
+    pub theta: Arc<[f64]>,
     inputs: Arc<Batch>,
     /// Of every stage, as much as the [`Checkpoints`] say.
     kept: Vec<Trace>,
@@ -35,8 +35,8 @@ struct Trace {
 }
 
 impl Pass {
-    pub fn new(net: Arc<Architecture>, theta: &[f64], inputs: Arc<Batch>) -> Self {
-        let mut pass = Self { theta: theta.to_vec(), inputs, kept: Vec::with_capacity(net.stages.len()), net };
+    pub fn new(net: Arc<Architecture>, theta: Arc<[f64]>, inputs: Arc<Batch>) -> Self {
+        let mut pass = Self { theta, inputs, kept: Vec::with_capacity(net.stages.len()), net };
         let mut carried: Option<Vec<f64>> = None;
         for l in 0..pass.net.stages.len() {
             let mut trace = pass.advance(l, carried.as_deref().or(pass.result(l)).unwrap_or_default());
@@ -97,9 +97,12 @@ impl Pass {
     }
 
     /// The same pass with everything kept.
-    pub fn keeping_all(&self) -> Self {
+    pub fn keeping_all(self: &Arc<Self>) -> Arc<Self> {
+        if self.net.checkpoints == Checkpoints::All {
+            return self.clone();
+        }
         let net = Architecture { checkpoints: Checkpoints::All, ..(*self.net).clone() };
-        Self::new(Arc::new(net), &self.theta, self.inputs.clone())
+        Arc::new(Self::new(Arc::new(net), self.theta.clone(), self.inputs.clone()))
     }
 
     /// What stage `l` saw, if everything is kept.
@@ -377,5 +380,10 @@ impl Forward for Pass {
     fn backward(self: Arc<Self>, u: &[f64]) -> Result<Arc<dyn Backward>> {
         Error::check_len("output adjoints", self.outputs().len(), u.len())?;
         Ok(Arc::new(Signals::new(self, u)))
+    }
+
+    fn backward_once(self: Arc<Self>, u: Vec<f64>) -> Result<Arc<dyn Backward>> {
+        Error::check_len("output adjoints", self.outputs().len(), u.len())?;
+        Ok(Arc::new(Signals::once(self, u)))
     }
 }

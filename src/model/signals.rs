@@ -46,11 +46,16 @@ impl<'a> Source<'a> {
 impl Signals {
     pub fn new(pass: Arc<Pass>, u: &[f64]) -> Self {
         if pass.net.checkpoints != Checkpoints::All {
-            return Self { pass, stored: Stored::Adjoints(u.to_vec(), OnceLock::new()) };
+            return Self::once(pass, u.to_vec());
         }
         let mut all = vec![(Vec::new(), None); pass.net.stages.len()];
         pass.sweep(u, |_, l, signal, adjoint| all[l] = (signal, adjoint));
         Self { pass, stored: Stored::All(all) }
+    }
+
+    /// Keeps no signals.
+    pub fn once(pass: Arc<Pass>, u: Vec<f64>) -> Self {
+        Self { pass, stored: Stored::Adjoints(u, OnceLock::new()) }
     }
 
     pub fn source(&self) -> Source<'_> {
@@ -64,7 +69,7 @@ impl Signals {
     fn all(&self) -> (&Self, &[(Vec<f64>, Option<Vec<f64>>)]) {
         match &self.stored {
             Stored::All(signals) => (self, signals),
-            Stored::Adjoints(u, all) => all.get_or_init(|| Arc::new(Self::new(Arc::new(self.pass.keeping_all()), u))).all(),
+            Stored::Adjoints(u, all) => all.get_or_init(|| Arc::new(Self::new(self.pass.keeping_all(), u))).all(),
         }
     }
 
@@ -175,5 +180,12 @@ impl Backward for Signals {
             positions: stage.positions,
         };
         all.pass.net.stages.iter().enumerate().map(layer).collect()
+    }
+
+    fn each_layer(&self, visit: &mut dyn FnMut(usize, Layer<'_>)) {
+        self.each(|window, l, signal| {
+            let stage = &self.pass.net.stages[l];
+            visit(l, Layer { inputs: window.seen(l), signals: view(signal, stage.outputs), positions: stage.positions });
+        });
     }
 }

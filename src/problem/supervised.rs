@@ -165,7 +165,8 @@ impl<P> Supervised<P> {
             return Ok(at.clone());
         }
         let samples = rows.map_or_else(|| Ok(self.samples.clone()), |rows| self.samples.select(rows))?;
-        let forward = self.model.forward(theta, &samples.inputs)?;
+        let theta: Arc<[f64]> = theta.into();
+        let forward = self.model.forward(&theta, &samples.inputs)?;
         let mut at = Evaluation::new(self.terms.clone(), theta, samples.targets, forward);
         if let Some(rows) = rows {
             at.rows = Some(rows.to_vec());
@@ -215,7 +216,7 @@ impl<P> Supervised<P> {
 /// A supervised problem at one point: immutable, shared by cost, gradient and every curvature.
 pub struct Evaluation {
     terms: Arc<Terms>,
-    theta: Vec<f64>,
+    theta: Arc<[f64]>,
     /// Which samples; `None` if all.
     rows: Option<Vec<usize>>,
     /// Samples of the problem, seen or not.
@@ -228,10 +229,10 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// On all the samples of the targets; the cost is still to come.
-    fn new(terms: Arc<Terms>, theta: &[f64], targets: Arc<Batch>, forward: Arc<dyn Forward>) -> Self {
+    fn new(terms: Arc<Terms>, theta: Arc<[f64]>, targets: Arc<Batch>, forward: Arc<dyn Forward>) -> Self {
         let n_all = targets.n();
         let backward = OnceLock::new();
-        Self { terms, theta: theta.to_vec(), rows: None, n_all, targets, forward, data_cost: 0.0, backward }
+        Self { terms, theta, rows: None, n_all, targets, forward, data_cost: 0.0, backward }
     }
 
     fn with_cost(mut self) -> Self {
@@ -304,7 +305,7 @@ impl Evaluation {
 
     /// `L(θ)`.
     pub fn cost(&self) -> f64 {
-        self.data_cost + 0.5 * self.l2() * dot(&self.theta, &self.theta)
+        self.data_cost + self.penalty(self.l2())
     }
 
     /// `out ← ∇L(θ)`.
@@ -314,8 +315,20 @@ impl Evaluation {
     pub fn gradient(&self, out: &mut [f64]) -> Result<()> {
         self.backward()?.gradient(out)?;
         scale(self.weight(), out);
-        axpy(self.l2(), &self.theta, out);
+        self.add_penalty_gradient(self.l2(), out);
         Ok(())
+    }
+
+    /// `½ λ‖θ‖²`.
+    fn penalty(&self, l2: f64) -> f64 {
+        if l2 == 0.0 { 0.0 } else { 0.5 * l2 * dot(&self.theta, &self.theta) }
+    }
+
+    /// `out ← out + λ θ`.
+    fn add_penalty_gradient(&self, l2: f64, out: &mut [f64]) {
+        if l2 != 0.0 {
+            axpy(l2, &self.theta, out);
+        }
     }
 
     /// The value and gradient of the sum of the terms that the samples are, each with a weight.
@@ -326,8 +339,8 @@ impl Evaluation {
         let mut values = vec![0.0; self.n()];
         self.loss().values(&self.outcome(), &mut values);
         let l2 = self.l2() * weights.iter().sum::<f64>();
-        axpy(l2, &self.theta, gradient);
-        Ok(each * dot(weights, &values) + 0.5 * l2 * dot(&self.theta, &self.theta))
+        self.add_penalty_gradient(l2, gradient);
+        Ok(each * dot(weights, &values) + self.penalty(l2))
     }
 
     /// `out ← ∇²(L − ½ λ‖θ‖²) v`, the exact Hessian of the data term times `v`.

@@ -3,7 +3,8 @@
 
 use super::Data;
 use super::features::Row;
-use crate::linalg::matrix::{add_gram, mirror, view};
+use crate::linalg::gram::{add_gram, mirror};
+use crate::linalg::matrix::view;
 
 /// Values of weighted rows that are multiplied at a time.
 const BLOCK: usize = 1 << 16;

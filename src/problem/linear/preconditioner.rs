@@ -9,7 +9,7 @@
 use super::{Data, LinearSum, hessian};
 use crate::error::{Error, Result};
 use crate::linalg::factor::ShiftedCholesky;
-use crate::linalg::matrix::mirror;
+use crate::linalg::gram::mirror;
 use crate::linalg::operator::DenseMatrix;
 use crate::linalg::{Operator, SymmetricOperator, Vector};
 use crate::problem::HessianPreconditioner;

@@ -53,7 +53,7 @@ impl Samples {
         let c = if loss == LossKind::Softmax { CLASSES } else { 1 };
         let teacher = Network::perceptron(&[n_inputs, 8, c], Activation::Tanh)?;
         let theta = teacher.initialize(Initialization::Glorot, seed ^ 0x07ea_c4e5)?;
-        let forward = teacher.forward(&theta, &Arc::new(inputs.clone()))?;
+        let forward = teacher.forward(&theta.into(), &Arc::new(inputs.clone()))?;
         // Outputs of unit size leave labels nearly to chance.
         let outputs: Vec<f64> = forward.outputs().iter().map(|z| 2.0 * z).collect();
         let response = responses(loss, &outputs, c, n, &mut rng)?;

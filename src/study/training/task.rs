@@ -167,7 +167,7 @@ impl Body {
     fn outputs(&self, x: &[f64], inputs: &Inputs) -> Result<Vec<f64>> {
         match (self, inputs) {
             (Self::Linear(sum), Inputs::Linear(features)) => sum.predict(x, features),
-            (Self::Network { network, .. }, Inputs::Network(batch)) => Ok(network.forward(x, batch)?.outputs().to_vec()),
+            (Self::Network { network, .. }, Inputs::Network(batch)) => Ok(network.forward(&x.into(), batch)?.outputs().to_vec()),
             _ => Err(Error::Unsupported { what: "a score", requirement: "samples that were made for the model" }),
         }
     }
