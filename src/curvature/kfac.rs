@@ -9,7 +9,7 @@ use super::explicit::Shifted;
 use super::{Averaged, Curvature, Explicit, GaussNewton, Invertible, OuterProducts};
 use crate::error::{Error, Result};
 use crate::linalg::gram::{add_gram, gram, mirror_scaled};
-use crate::linalg::matrix::view;
+use crate::linalg::matrix::{view, zeros};
 use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker};
 use crate::linalg::{Operator, Vector};
 use crate::model::{Backward, Block, Layer};
@@ -92,7 +92,7 @@ impl Sums {
     fn inputs(&mut self, layer: &Layer<'_>, sharing: Sharing) {
         let k = layer.inputs.nrows();
         (self.p, self.q, self.positions) = (k + 1, layer.signals.nrows(), layer.positions);
-        self.a = vec![0.0; self.p * self.p];
+        self.a = zeros(self.p * self.p);
         let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.inputs, layer.positions));
         let (inputs, one) = match &reduced {
             Some(sums) => (view(sums, k), layer.positions as f64),
@@ -112,7 +112,7 @@ impl Sums {
         let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.signals, layer.positions));
         let signals = reduced.as_ref().map_or(layer.signals, |sums| view(sums, self.q));
         if self.g.is_empty() {
-            self.g = vec![0.0; self.q * self.q];
+            self.g = zeros(self.q * self.q);
             gram(signals, self.q, &mut self.g);
         } else {
             add_gram(signals, self.q, &mut self.g);

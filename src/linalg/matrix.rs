@@ -104,11 +104,30 @@ fn transposed(r: MatRef<'_, f64>) -> Vec<f64> {
     out
 }
 
+/// `len` zeros. Fresh memory costs more than what is written to it, so all threads ask for it.
+pub(crate) fn zeros(len: usize) -> Vec<f64> {
+    if len < SHARE || rayon::current_num_threads() == 1 {
+        return vec![0.0; len];
+    }
+    let mut out = Vec::with_capacity(len);
+    out.par_extend(rayon::iter::repeat_n(0.0, len));
+    out
+}
+
 /// `out ← out + Σ columns`.
 pub(crate) fn add_row_sums(values: &[f64], out: &mut [f64]) {
-    for column in values.chunks_exact(out.len()) {
-        out.iter_mut().zip(column).for_each(|(o, v)| *o += v);
+    let rows = out.len();
+    let add = |first: usize, out: &mut [f64]| {
+        for column in values.chunks_exact(rows) {
+            out.iter_mut().zip(&column[first..]).for_each(|(o, v)| *o += v);
+        }
+    };
+    let threads = rayon::current_num_threads();
+    if threads == 1 || values.len() < SHARE {
+        return add(0, out);
     }
+    let part = rows.div_ceil(threads).next_multiple_of(WIDTH);
+    out.par_chunks_mut(part).enumerate().for_each(|(k, out)| add(k * part, out));
 }
 
 /// `outᵢ ← outᵢ + Σ (a + bias)ᵀb` over the columns that belong to `i`, as many for each.

@@ -2,6 +2,7 @@
 
 use super::{Loss, Outcome, OutputDistribution, check_targets};
 use crate::error::{Error, Result};
+use crate::linalg::matrix::for_blocks;
 use crate::model::Batch;
 use rand::RngCore;
 
@@ -52,7 +53,10 @@ impl<E: EntryLoss> Loss for E {
     }
     fn gradient(&self, at: &Outcome<'_>, out: &mut [f64]) {
         let targets = at.targets.values();
-        out.iter_mut().zip(at.outputs).zip(targets).for_each(|((o, z), y)| *o = self.slope(*z, *y));
+        for_blocks(1, out, |first, block| {
+            let (outputs, targets) = (&at.outputs[first..], &targets[first..]);
+            block.iter_mut().zip(outputs).zip(targets).for_each(|((o, z), y)| *o = self.slope(*z, *y));
+        });
     }
     fn hessian_product(&self, at: &Outcome<'_>, v: &[f64], out: &mut [f64]) {
         for (((o, z), y), v) in out.iter_mut().zip(at.outputs).zip(at.targets.values()).zip(v) {

@@ -4,7 +4,7 @@ use super::network::{Architecture, Checkpoints, Stage};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view};
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view, zeros};
 use crate::linalg::vector::axpy;
 use faer::MatRef;
 use rand::{Rng, SeedableRng};
@@ -56,7 +56,7 @@ impl Pass {
         let stage = &self.net.stages[l];
         let patches = stage.gather.as_ref().map(|gather| gather.gather(before));
         let seen = patches.as_deref().unwrap_or(before);
-        let mut result = vec![0.0; stage.outputs * stage.positions * self.n()];
+        let mut result = zeros(stage.outputs * stage.positions * self.n());
         multiply(view(stage.weights(&self.theta), stage.outputs), view(seen, stage.inputs), &mut result);
         let bias = stage.bias(&self.theta);
         for_blocks(stage.outputs, &mut result, |_, block| {
@@ -177,7 +177,7 @@ impl Pass {
     /// `Wᵀ signal`, brought back to the result before stage `l`.
     fn before(&self, l: usize, signal: &[f64]) -> Vec<f64> {
         let stage = &self.net.stages[l];
-        let mut back = vec![0.0; stage.inputs * (signal.len() / stage.outputs)];
+        let mut back = zeros(stage.inputs * (signal.len() / stage.outputs));
         multiply(self.weights(l).transpose(), view(signal, stage.outputs), &mut back);
         self.scatter(l, back)
     }
@@ -252,7 +252,7 @@ impl Window<'_> {
     pub fn argument_change(&self, l: usize, v: &[f64], seen_change: Option<&[f64]>) -> Vec<f64> {
         let stage = &self.pass.net.stages[l];
         let seen = self.seen(l);
-        let mut change = vec![0.0; stage.outputs * seen.ncols()];
+        let mut change = zeros(stage.outputs * seen.ncols());
         multiply(view(stage.weights(v), stage.outputs), seen, &mut change);
         if let Some(seen_change) = seen_change {
             add_multiply(self.pass.weights(l), view(seen_change, stage.inputs), &mut change);

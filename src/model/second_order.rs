@@ -6,7 +6,7 @@ use super::pass::{Pass, Waiting, Window, add_to_columns};
 use super::signals::Signals;
 use crate::error::Result;
 use crate::linalg::matrix::{
-    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view,
+    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view, zeros,
 };
 use crate::linalg::vector::axpy;
 use std::ops::Range;
@@ -100,7 +100,7 @@ pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &m
             bias.fill(0.0);
             add_row_sums(&adjoint, bias);
             if l > 0 {
-                let mut back = vec![0.0; stage.inputs * (adjoint.len() / stage.outputs)];
+                let mut back = zeros(stage.inputs * (adjoint.len() / stage.outputs));
                 multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);
                 add_multiply(view(stage.weights(v), stage.outputs).transpose(), view(&signal, stage.outputs), &mut back);
                 adjoint = waiting.collect(l, pass.scatter(l, back));

@@ -7,7 +7,7 @@ use super::network::{Checkpoints, Stage};
 use super::pass::{Descent, Pass, Window};
 use super::{Backward, Layer, Turn, second_order};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_column_dots, add_multiply_transposed, add_row_sums, multiply, view};
+use crate::linalg::matrix::{add_column_dots, add_multiply_transposed, add_row_sums, for_blocks, multiply, view, zeros};
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
@@ -120,10 +120,13 @@ impl Backward for Signals {
         self.each(|window, l, signal| {
             let stage = &self.pass.net.stages[l];
             let width = stage.outputs * stage.positions;
-            let mut weighted = Vec::with_capacity(signal.len());
-            for (column, w) in signal.chunks_exact(width).zip(weights) {
-                weighted.extend(column.iter().map(|c| c * w));
-            }
+            let mut weighted = zeros(signal.len());
+            for_blocks(width, &mut weighted, |first, block| {
+                let columns = signal[first * width..].chunks_exact(width).zip(&weights[first..]);
+                for (out, (column, w)) in block.chunks_exact_mut(width).zip(columns) {
+                    out.iter_mut().zip(column).for_each(|(o, c)| *o = c * w);
+                }
+            });
             window.write_gradient(l, &weighted, out);
         });
         Ok(())

@@ -8,6 +8,7 @@ use super::kept::same_bits;
 use super::{FiniteSum, HessianProduct};
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
+use crate::linalg::matrix::{for_blocks, zeros};
 use crate::linalg::vector::{axpy, dot, scale};
 use crate::loss::{Loss, Outcome};
 use crate::model::{Backward, Batch, Block, Forward, Model};
@@ -297,7 +298,7 @@ impl Evaluation {
         if let Some(backward) = self.backward.get() {
             return Ok(backward);
         }
-        let mut slopes = vec![0.0; self.forward.outputs().len()];
+        let mut slopes = zeros(self.forward.outputs().len());
         self.loss().gradient(&self.outcome(), &mut slopes);
         let backward = self.forward.clone().backward(&slopes)?;
         Ok(self.backward.get_or_init(|| backward))
@@ -314,7 +315,7 @@ impl Evaluation {
     /// [`Error::Dimension`] if the length is wrong; whatever the model reports.
     pub fn gradient(&self, out: &mut [f64]) -> Result<()> {
         self.backward()?.gradient(out)?;
-        scale(self.weight(), out);
+        for_blocks(1, out, |_, block| scale(self.weight(), block));
         self.add_penalty_gradient(self.l2(), out);
         Ok(())
     }
