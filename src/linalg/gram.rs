@@ -5,6 +5,7 @@
 //! & van de Geijn 2008). An entry is a sum over each chunk in order, then over the chunks: its bits depend neither on the width
 //! of the machine's vectors nor on the number of threads. Where there is too little for that, `faer`'s product is used.
 
+use super::buffer::Buffer;
 use super::matrix::tasks;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -104,7 +105,7 @@ impl Part<'_> {
         let l = self.l.subrows(self.first, self.l.nrows() - self.first);
         let panels = l.nrows().div_ceil(H);
         let chunk = l.ncols().div_ceil(l.ncols().div_ceil(CHUNK).max(1));
-        let mut buffer = vec![0.0; panels * H * chunk + 8];
+        let mut buffer = Buffer::new(panels * H * chunk + 8);
         // Vectors that begin where a line of the cache does.
         let begin = buffer.as_ptr().align_offset(64).min(8);
         for start in (0..l.ncols()).step_by(chunk) {

@@ -1,5 +1,6 @@
 //! Column-major matrices in plain slices, and their products.
 
+use super::buffer::Buffer;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
@@ -59,24 +60,51 @@ pub(crate) fn multiply_transposed(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &
     transposed_product(l, r, Accum::Replace, out);
 }
 
+/// `out ← L diag(w) Rᵀ` for contiguous columns and `rows` rows of `L`.
+pub(crate) fn multiply_weighted(
+    l: &[f64],
+    rows: usize,
+    weight: impl Fn(usize) -> f64 + Sync,
+    r: MatRef<'_, f64>,
+    out: &mut [f64],
+) {
+    if copies(rows, r) {
+        let copy = transposed(r, weight);
+        return product(view(l, rows), view(&copy, r.ncols()), Accum::Replace, out);
+    }
+    let mut weighted = Buffer::new(l.len());
+    for_blocks(rows, &mut weighted, |first, block| {
+        let columns = block.chunks_exact_mut(rows).zip(l[first * rows..].chunks_exact(rows));
+        for (j, (out, column)) in columns.enumerate() {
+            let w = weight(first + j);
+            out.iter_mut().zip(column).for_each(|(o, c)| *o = c * w);
+        }
+    });
+    product(view(&weighted, rows), r.transpose(), Accum::Replace, out);
+}
+
 /// `out ← out + L Rᵀ` for contiguous columns.
 pub(crate) fn add_multiply_transposed(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
     transposed_product(l, r, Accum::Add, out);
 }
 
-/// The product strides through `Rᵀ` from page to page; with many rows of `L` a copy in the other order pays.
+/// A product with `Rᵀ` strides through it from page to page; with many rows of the other factor a copy in the other order pays.
+fn copies(rows: usize, r: MatRef<'_, f64>) -> bool {
+    rows >= TRANSPOSED && r.nrows() >= TRANSPOSED && r.ncols() >= PANEL
+}
+
 fn transposed_product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]) {
-    if l.nrows() < TRANSPOSED || r.nrows() < TRANSPOSED || r.ncols() < PANEL {
+    if !copies(l.nrows(), r) {
         return product(l, r.transpose(), accum, out);
     }
-    let copy = transposed(r);
+    let copy = transposed(r, |_| 1.0);
     product(l, view(&copy, r.ncols()), accum, out);
 }
 
-/// `Rᵀ`, column-major.
-fn transposed(r: MatRef<'_, f64>) -> Vec<f64> {
+/// `diag(w) Rᵀ`, column-major.
+fn transposed(r: MatRef<'_, f64>, weight: impl Fn(usize) -> f64 + Sync) -> Buffer {
     let n = r.ncols();
-    let mut out = vec![0.0; r.nrows() * n];
+    let mut out = Buffer::new(r.nrows() * n);
     let panel = |(k, panel): (usize, &mut [f64])| {
         let rows = panel.len() / n;
         let r = r.subrows(k * PANEL, rows);
@@ -88,6 +116,8 @@ fn transposed(r: MatRef<'_, f64>) -> Vec<f64> {
                 for (c, tile) in tile.iter_mut().enumerate().take(width) {
                     let column = r.col(j + c).subrows(i, height).try_as_col_major();
                     column.into_iter().for_each(|column| tile[..height].copy_from_slice(column.as_slice()));
+                    let w = weight(j + c);
+                    tile.iter_mut().for_each(|t| *t *= w);
                 }
                 for p in 0..height {
                     let row = &mut panel[(i + p) * n + j..][..width];
@@ -116,10 +146,16 @@ pub(crate) fn zeros(len: usize) -> Vec<f64> {
 
 /// `out ← out + Σ columns`.
 pub(crate) fn add_row_sums(values: &[f64], out: &mut [f64]) {
+    add_weighted_sums(values, |_| 1.0, out);
+}
+
+/// `out ← out + Σ wⱼ columnⱼ`.
+pub(crate) fn add_weighted_sums(values: &[f64], weight: impl Fn(usize) -> f64 + Sync, out: &mut [f64]) {
     let rows = out.len();
     let add = |first: usize, out: &mut [f64]| {
-        for column in values.chunks_exact(rows) {
-            out.iter_mut().zip(&column[first..]).for_each(|(o, v)| *o += v);
+        for (j, column) in values.chunks_exact(rows).enumerate() {
+            let w = weight(j);
+            out.iter_mut().zip(&column[first..]).for_each(|(o, v)| *o += w * v);
         }
     };
     let threads = rayon::current_num_threads();

@@ -1,5 +1,6 @@
 //! Linear algebra on slices: vectors, symmetric operators, Krylov methods, factorizations, preconditioners.
 
+pub(crate) mod buffer;
 pub mod elementwise;
 pub mod factor;
 pub(crate) mod gram;

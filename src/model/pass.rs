@@ -4,7 +4,8 @@ use super::network::{Architecture, Checkpoints, Stage};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view, zeros};
+use crate::linalg::buffer::Buffer;
+use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view};
 use crate::linalg::vector::axpy;
 use faer::MatRef;
 use rand::{Rng, SeedableRng};
@@ -25,19 +26,19 @@ pub(super) struct Pass {
 #[derive(Default)]
 struct Trace {
     /// The patches it saw, unless they are the previous result as it stands.
-    patches: Option<Vec<f64>>,
+    patches: Option<Buffer>,
     /// What the derivatives of the activation are computed from, unless it is the result.
-    basis: Option<Vec<f64>>,
+    basis: Option<Buffer>,
     /// Dropout: 0 or 1/(1 − p).
     mask: Option<Vec<f64>>,
     /// `None` if it must be computed again, or if the pass has it.
-    result: Option<Vec<f64>>,
+    result: Option<Buffer>,
 }
 
 impl Pass {
     pub fn new(net: Arc<Architecture>, theta: Arc<[f64]>, inputs: Arc<Batch>) -> Self {
         let mut pass = Self { theta, inputs, kept: Vec::with_capacity(net.stages.len()), net };
-        let mut carried: Option<Vec<f64>> = None;
+        let mut carried: Option<Buffer> = None;
         for l in 0..pass.net.stages.len() {
             let mut trace = pass.advance(l, carried.as_deref().or(pass.result(l)).unwrap_or_default());
             carried = None;
@@ -54,9 +55,9 @@ impl Pass {
     /// Runs stage `l` on the result before it.
     fn advance(&self, l: usize, before: &[f64]) -> Trace {
         let stage = &self.net.stages[l];
-        let patches = stage.gather.as_ref().map(|gather| gather.gather(before));
+        let patches = stage.gather.as_ref().map(|gather| gather.gather(before).into());
         let seen = patches.as_deref().unwrap_or(before);
-        let mut result = zeros(stage.outputs * stage.positions * self.n());
+        let mut result = Buffer::new(stage.outputs * stage.positions * self.n());
         multiply(view(stage.weights(&self.theta), stage.outputs), view(seen, stage.inputs), &mut result);
         let bias = stage.bias(&self.theta);
         for_blocks(stage.outputs, &mut result, |_, block| {
@@ -124,7 +125,7 @@ impl Pass {
 
     /// The stages of a range with what they left behind, from the result before them or, if it is neither kept nor given, from
     /// the nearest one before it.
-    pub fn window(&self, range: Range<usize>, before: Option<Vec<f64>>) -> Window<'_> {
+    pub fn window(&self, range: Range<usize>, before: Option<Buffer>) -> Window<'_> {
         let mut window = Window { pass: self, first: range.start, before, traces: Vec::new() };
         if self.net.checkpoints == Checkpoints::All {
             return window;
@@ -138,7 +139,7 @@ impl Pass {
         for l in range {
             let (stage, before) = (&self.net.stages[l], window.result(l));
             let trace = if self.result(l + 1).is_some() && stage.shows_basis() {
-                Trace { patches: stage.gather.as_ref().map(|gather| gather.gather(before)), ..Trace::default() }
+                Trace { patches: stage.gather.as_ref().map(|gather| gather.gather(before).into()), ..Trace::default() }
             } else {
                 self.advance(l, before)
             };
@@ -166,7 +167,7 @@ impl Pass {
     }
 
     /// Sweeps back from output adjoints: `visit(window, stage, signal, masked adjoint)` for each stage from the last one.
-    pub fn sweep(&self, u: &[f64], mut visit: impl FnMut(&Window<'_>, usize, Vec<f64>, Option<Vec<f64>>)) {
+    pub fn sweep(&self, u: &[f64], mut visit: impl FnMut(&Window<'_>, usize, Buffer, Option<Buffer>)) {
         let mut descent = Descent::new(self, u);
         self.each_back(|window, l| {
             let (signal, adjoint) = descent.step(window, l);
@@ -175,25 +176,25 @@ impl Pass {
     }
 
     /// `Wᵀ signal`, brought back to the result before stage `l`.
-    fn before(&self, l: usize, signal: &[f64]) -> Vec<f64> {
+    fn before(&self, l: usize, signal: &[f64]) -> Buffer {
         let stage = &self.net.stages[l];
-        let mut back = zeros(stage.inputs * (signal.len() / stage.outputs));
+        let mut back = Buffer::new(stage.inputs * (signal.len() / stage.outputs));
         multiply(self.weights(l).transpose(), view(signal, stage.outputs), &mut back);
         self.scatter(l, back)
     }
 
     /// The change of what stage `l` sees, for a change of the result before it.
-    pub fn seen_change(&self, l: usize, change: Vec<f64>) -> Vec<f64> {
+    pub fn seen_change(&self, l: usize, change: Buffer) -> Buffer {
         match &self.net.stages[l].gather {
-            Some(gather) => gather.gather(&change),
+            Some(gather) => gather.gather(&change).into(),
             None => change,
         }
     }
 
     /// The adjoint of [`seen_change`](Self::seen_change).
-    pub fn scatter(&self, l: usize, patches: Vec<f64>) -> Vec<f64> {
+    pub fn scatter(&self, l: usize, patches: Buffer) -> Buffer {
         match &self.net.stages[l].gather {
-            Some(gather) => gather.scatter(&patches),
+            Some(gather) => gather.scatter(&patches).into(),
             None => patches,
         }
     }
@@ -204,7 +205,7 @@ pub(super) struct Window<'a> {
     pub pass: &'a Pass,
     first: usize,
     /// The result before the first stage, unless the pass has it.
-    before: Option<Vec<f64>>,
+    before: Option<Buffer>,
     /// Of the stages from the first on; none if the pass kept everything.
     traces: Vec<Trace>,
 }
@@ -221,7 +222,7 @@ impl Window<'_> {
     }
 
     /// The result of the last stage, unless the pass has it.
-    pub fn into_result(mut self) -> Option<Vec<f64>> {
+    pub fn into_result(mut self) -> Option<Buffer> {
         self.traces.pop().and_then(|trace| trace.result)
     }
 
@@ -249,10 +250,10 @@ impl Window<'_> {
     }
 
     /// `V P + W Ṗ` without the bias: how the argument of stage `l` changes with the parameters and with what it sees.
-    pub fn argument_change(&self, l: usize, v: &[f64], seen_change: Option<&[f64]>) -> Vec<f64> {
+    pub fn argument_change(&self, l: usize, v: &[f64], seen_change: Option<&[f64]>) -> Buffer {
         let stage = &self.pass.net.stages[l];
         let seen = self.seen(l);
-        let mut change = zeros(stage.outputs * seen.ncols());
+        let mut change = Buffer::new(stage.outputs * seen.ncols());
         multiply(view(stage.weights(v), stage.outputs), seen, &mut change);
         if let Some(seen_change) = seen_change {
             add_multiply(self.pass.weights(l), view(seen_change, stage.inputs), &mut change);
@@ -273,16 +274,16 @@ impl Window<'_> {
 /// A sweep back from output adjoints, one stage after the other from the last one.
 pub(super) struct Descent {
     waiting: Waiting,
-    adjoint: Vec<f64>,
+    adjoint: Buffer,
 }
 
 impl Descent {
     pub fn new(pass: &Pass, u: &[f64]) -> Self {
-        Self { waiting: Waiting::new(pass.net.stages.len()), adjoint: u.to_vec() }
+        Self { waiting: Waiting::new(pass.net.stages.len()), adjoint: u.into() }
     }
 
     /// The signal of stage `l`, and the masked adjoint if the activation's second derivative needs it.
-    pub fn step(&mut self, window: &Window<'_>, l: usize) -> (Vec<f64>, Option<Vec<f64>>) {
+    pub fn step(&mut self, window: &Window<'_>, l: usize) -> (Buffer, Option<Buffer>) {
         let stage = &window.pass.net.stages[l];
         let mut signal = std::mem::take(&mut self.adjoint);
         self.waiting.pass_skip(stage.skip, &signal);
@@ -300,7 +301,7 @@ impl Descent {
 }
 
 /// Adjoints on their way around skipped stages.
-pub(super) struct Waiting(Vec<Option<Vec<f64>>>);
+pub(super) struct Waiting(Vec<Option<Buffer>>);
 
 impl Waiting {
     pub fn new(n_stages: usize) -> Self {
@@ -312,13 +313,13 @@ impl Waiting {
         if let Some(from) = skip.filter(|from| *from > 0) {
             match &mut self.0[from] {
                 Some(sum) => axpy(1.0, adjoint, sum),
-                none => *none = Some(adjoint.to_vec()),
+                none => *none = Some(adjoint.into()),
             }
         }
     }
 
     /// Adds what waits for the result of stage `l`, counted from 1.
-    pub fn collect(&mut self, l: usize, mut adjoint: Vec<f64>) -> Vec<f64> {
+    pub fn collect(&mut self, l: usize, mut adjoint: Buffer) -> Buffer {
         if let Some(waiting) = self.0[l].take() {
             axpy(1.0, &waiting, &mut adjoint);
         }
@@ -348,8 +349,8 @@ impl Forward for Pass {
     fn jacobian_product(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
         Error::check_len("direction", self.theta.len(), v.len())?;
         Error::check_len("Jacobian product", self.outputs().len(), out.len())?;
-        let mut skipped: Vec<Option<Vec<f64>>> = vec![None; self.net.stages.len() + 1];
-        let mut change: Option<Vec<f64>> = None;
+        let mut skipped: Vec<Option<Buffer>> = vec![None; self.net.stages.len() + 1];
+        let mut change: Option<Buffer> = None;
         self.each(|window, l| {
             let stage = &self.net.stages[l];
             let seen_change = change.take().map(|change| self.seen_change(l, change));

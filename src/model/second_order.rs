@@ -5,8 +5,9 @@ use super::Turn;
 use super::pass::{Pass, Waiting, Window, add_to_columns};
 use super::signals::Signals;
 use crate::error::Result;
+use crate::linalg::buffer::Buffer;
 use crate::linalg::matrix::{
-    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view, zeros,
+    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view,
 };
 use crate::linalg::vector::axpy;
 use std::ops::Range;
@@ -14,9 +15,9 @@ use std::ops::Range;
 /// Directional derivatives of a forward sweep over some stages.
 struct Change {
     /// Of what each stage saw; nothing for the first of all, which sees the inputs.
-    seen: Vec<Option<Vec<f64>>>,
+    seen: Vec<Option<Buffer>>,
     /// Of each stage's argument.
-    argument: Vec<Vec<f64>>,
+    argument: Vec<Buffer>,
 }
 
 /// A forward sweep of directional derivatives.
@@ -24,12 +25,12 @@ struct Ascent<'a> {
     pass: &'a Pass,
     v: &'a [f64],
     /// Of results that skip connections add.
-    skipped: Vec<Option<Vec<f64>>>,
+    skipped: Vec<Option<Buffer>>,
 }
 
 impl Ascent<'_> {
     /// Takes the derivative of the result before some stages to that of the result after them.
-    fn along(&mut self, window: &Window<'_>, range: Range<usize>, mut output: Option<Vec<f64>>) -> (Change, Option<Vec<f64>>) {
+    fn along(&mut self, window: &Window<'_>, range: Range<usize>, mut output: Option<Buffer>) -> (Change, Option<Buffer>) {
         let (pass, v) = (self.pass, self.v);
         let (mut seen, mut argument) = (Vec::with_capacity(range.len()), Vec::with_capacity(range.len()));
         for l in range {
@@ -59,9 +60,9 @@ pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &m
     let ranges = pass.ranges();
     let mut ascent = Ascent { pass, v, skipped: vec![None; pass.net.stages.len() + 1] };
     // Of several ranges, only what they start from is kept; the last one is needed first.
-    let mut starts: Vec<Option<Vec<f64>>> = Vec::with_capacity(ranges.len());
+    let mut starts: Vec<Option<Buffer>> = Vec::with_capacity(ranges.len());
     let mut last: Option<(Window<'_>, Change)> = None;
-    let mut output: Option<Vec<f64>> = None;
+    let mut output: Option<Buffer> = None;
     for range in &ranges {
         let before = last.take().and_then(|(window, _)| window.into_result());
         let window = pass.window(range.clone(), before);
@@ -70,7 +71,8 @@ pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &m
         (output, last) = (next, Some((window, change)));
     }
     let output = output.unwrap_or_default();
-    let mut adjoint = vec![0.0; output.len()];
+    let mut adjoint = Buffer::new(output.len());
+    adjoint.fill(0.0);
     turn(&output, &mut adjoint)?;
     let mut waiting = Waiting::new(pass.net.stages.len());
     let mut source = signals.source();
@@ -100,7 +102,7 @@ pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &m
             bias.fill(0.0);
             add_row_sums(&adjoint, bias);
             if l > 0 {
-                let mut back = zeros(stage.inputs * (adjoint.len() / stage.outputs));
+                let mut back = Buffer::new(stage.inputs * (adjoint.len() / stage.outputs));
                 multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);
                 add_multiply(view(stage.weights(v), stage.outputs).transpose(), view(&signal, stage.outputs), &mut back);
                 adjoint = waiting.collect(l, pass.scatter(l, back));

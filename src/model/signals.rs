@@ -7,8 +7,11 @@ use super::network::{Checkpoints, Stage};
 use super::pass::{Descent, Pass, Window};
 use super::{Backward, Layer, Turn, second_order};
 use crate::error::{Error, Result};
-use crate::linalg::matrix::{add_column_dots, add_multiply_transposed, add_row_sums, for_blocks, multiply, view, zeros};
-use std::borrow::Cow;
+use crate::linalg::buffer::Buffer;
+use crate::linalg::matrix::{
+    add_column_dots, add_multiply_transposed, add_row_sums, add_weighted_sums, multiply, multiply_weighted, view,
+};
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 /// Signals of all stages, `∂/∂z` of `Σ uᵀf` at each.
@@ -19,25 +22,41 @@ pub(super) struct Signals {
 
 enum Stored {
     /// Signals, and the adjoints of masked values where second derivatives need them.
-    All(Vec<(Vec<f64>, Option<Vec<f64>>)>),
+    All(Vec<(Buffer, Option<Buffer>)>),
     /// The output adjoints `u`; everything once something asked for it.
     Adjoints(Vec<f64>, OnceLock<Arc<Signals>>),
 }
 
 /// Signals in the order of a sweep back.
 pub(super) enum Source<'a> {
-    Stored(&'a [(Vec<f64>, Option<Vec<f64>>)]),
+    Stored(&'a [(Buffer, Option<Buffer>)]),
     Computed(Descent),
+}
+
+/// A signal that is kept somewhere, or was made for the occasion.
+pub(super) enum Held<'a> {
+    Kept(&'a [f64]),
+    Made(Buffer),
+}
+
+impl Deref for Held<'_> {
+    type Target = [f64];
+    fn deref(&self) -> &[f64] {
+        match self {
+            Self::Kept(signal) => signal,
+            Self::Made(signal) => signal,
+        }
+    }
 }
 
 impl<'a> Source<'a> {
     /// Of stage `l`, the next one: the signal, and the adjoint of the masked value where second derivatives need it.
-    pub fn next(&mut self, window: &Window<'_>, l: usize) -> (Cow<'a, [f64]>, Option<Cow<'a, [f64]>>) {
+    pub fn next(&mut self, window: &Window<'_>, l: usize) -> (Held<'a>, Option<Held<'a>>) {
         match self {
-            Self::Stored(signals) => (signals[l].0.as_slice().into(), signals[l].1.as_deref().map(Cow::from)),
+            Self::Stored(signals) => (Held::Kept(&signals[l].0), signals[l].1.as_deref().map(Held::Kept)),
             Self::Computed(descent) => {
                 let (signal, adjoint) = descent.step(window, l);
-                (signal.into(), adjoint.map(Cow::from))
+                (Held::Made(signal), adjoint.map(Held::Made))
             }
         }
     }
@@ -48,7 +67,7 @@ impl Signals {
         if pass.net.checkpoints != Checkpoints::All {
             return Self::once(pass, u.to_vec());
         }
-        let mut all = vec![(Vec::new(), None); pass.net.stages.len()];
+        let mut all = vec![(Buffer::default(), None); pass.net.stages.len()];
         pass.sweep(u, |_, l, signal, adjoint| all[l] = (signal, adjoint));
         Self { pass, stored: Stored::All(all) }
     }
@@ -66,7 +85,7 @@ impl Signals {
     }
 
     /// The same with all results and signals kept, and the signals.
-    fn all(&self) -> (&Self, &[(Vec<f64>, Option<Vec<f64>>)]) {
+    fn all(&self) -> (&Self, &[(Buffer, Option<Buffer>)]) {
         match &self.stored {
             Stored::All(signals) => (self, signals),
             Stored::Adjoints(u, all) => all.get_or_init(|| Arc::new(Self::new(self.pass.keeping_all(), u))).all(),
@@ -119,15 +138,11 @@ impl Backward for Signals {
         Error::check_len("weights", self.pass.n(), weights.len())?;
         self.each(|window, l, signal| {
             let stage = &self.pass.net.stages[l];
-            let width = stage.outputs * stage.positions;
-            let mut weighted = zeros(signal.len());
-            for_blocks(width, &mut weighted, |first, block| {
-                let columns = signal[first * width..].chunks_exact(width).zip(&weights[first..]);
-                for (out, (column, w)) in block.chunks_exact_mut(width).zip(columns) {
-                    out.iter_mut().zip(column).for_each(|(o, c)| *o = c * w);
-                }
-            });
-            window.write_gradient(l, &weighted, out);
+            let weight = |column: usize| weights[column / stage.positions];
+            let (out, bias) = stage.split_mut(out);
+            multiply_weighted(signal, stage.outputs, weight, window.seen(l), out);
+            bias.fill(0.0);
+            add_weighted_sums(signal, weight, bias);
         });
         Ok(())
     }

@@ -8,7 +8,8 @@ use super::kept::same_bits;
 use super::{FiniteSum, HessianProduct};
 use crate::error::{Error, Result};
 use crate::linalg::Vector;
-use crate::linalg::matrix::{for_blocks, zeros};
+use crate::linalg::buffer::Buffer;
+use crate::linalg::matrix::for_blocks;
 use crate::linalg::vector::{axpy, dot, scale};
 use crate::loss::{Loss, Outcome};
 use crate::model::{Backward, Batch, Block, Forward, Model};
@@ -298,7 +299,8 @@ impl Evaluation {
         if let Some(backward) = self.backward.get() {
             return Ok(backward);
         }
-        let mut slopes = zeros(self.forward.outputs().len());
+        let mut slopes = Buffer::new(self.forward.outputs().len());
+        slopes.fill(0.0);
         self.loss().gradient(&self.outcome(), &mut slopes);
         let backward = self.forward.clone().backward(&slopes)?;
         Ok(self.backward.get_or_init(|| backward))
