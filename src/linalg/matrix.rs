@@ -168,8 +168,19 @@ pub(crate) fn add_weighted_sums(values: &[f64], weight: impl Fn(usize) -> f64 + 
 
 /// `outᵢ ← outᵢ + Σ (a + bias)ᵀb` over the columns that belong to `i`, as many for each.
 pub(crate) fn add_column_dots(bias: &[f64], a: &[f64], b: &[f64], out: &mut [f64]) {
-    let rows = bias.len();
     let width = a.len() / out.len().max(1);
+    let tasks = tasks(a.len());
+    if tasks == 1 {
+        return dots(bias, a, b, width, out);
+    }
+    let many = out.len().div_ceil(tasks);
+    let parts = out.par_chunks_mut(many).zip(a.par_chunks(many * width)).zip(b.par_chunks(many * width));
+    parts.for_each(|((out, a), b)| dots(bias, a, b, width, out));
+}
+
+/// The same on one thread, for `width` numbers of `a` and of `b` to each of `out`.
+fn dots(bias: &[f64], a: &[f64], b: &[f64], width: usize, out: &mut [f64]) {
+    let rows = bias.len();
     let (biases, last) = bias.as_chunks::<8>();
     // One dispatch for all columns: they are too short to pay for one each.
     pulp::Arch::new().dispatch(
@@ -223,5 +234,45 @@ mod tests {
             add_multiply_transposed(view(&l, m), view(&r, n), &mut out);
             assert!((0..m * n).all(|e| (out[e] - 2.0 * expected(e % m, e / m)).abs() <= 1e-13));
         }
+    }
+
+    #[test]
+    fn weights_of_a_product_stand_between_its_factors() {
+        for (m, n, k) in [(TRANSPOSED, TRANSPOSED, PANEL), (201, 203, 77), (3, 300, 80), (300, 300, 3)] {
+            let entries = |len: usize, by: usize| (0..len).map(|i| (i * by % 101) as f64 / 101.0 - 0.5).collect::<Vec<f64>>();
+            let (l, r, w) = (entries(m * k, 37), entries(n * k, 53), entries(k, 29));
+            let expected = |i: usize, j: usize| (0..k).map(|c| l[c * m + i] * w[c] * r[c * n + j]).sum::<f64>();
+            let mut out = vec![f64::NAN; m * n];
+            multiply_weighted(&l, m, |c| w[c], view(&r, n), &mut out);
+            assert!((0..m * n).all(|e| (out[e] - expected(e % m, e / m)).abs() <= 1e-13));
+        }
+    }
+
+    #[test]
+    fn shared_sums_and_dots_are_those_of_one_thread_to_the_bit() -> Result<(), rayon::ThreadPoolBuildError> {
+        let (rows, n) = (37, 24_000);
+        let entries = |len: usize, by: usize| (0..len).map(|i| (i * by % 101) as f64 / 101.0 - 0.5).collect::<Vec<f64>>();
+        let (a, b, bias) = (entries(rows * n, 37), entries(rows * n, 53), entries(rows, 29));
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+            let (mut sums, mut all, mut pairs) = (vec![1.0; rows], vec![1.0; n], vec![1.0; n / 2]);
+            pool.install(|| {
+                add_weighted_sums(&a, |j| (j % 7) as f64, &mut sums);
+                add_column_dots(&bias, &a, &b, &mut all);
+                add_column_dots(&bias, &a, &b, &mut pairs);
+                assert_eq!(zeros(rows * n), vec![0.0; rows * n]);
+            });
+            Ok([sums, all, pairs])
+        };
+        let one = run(1)?;
+        let dot = |j: usize| (0..rows).map(|i| (a[j * rows + i] + bias[i]) * b[j * rows + i]).sum::<f64>();
+        assert!((0..n).all(|j| (one[1][j] - 1.0 - dot(j)).abs() <= 1e-13));
+        assert!((0..n / 2).all(|j| (one[2][j] - 1.0 - dot(2 * j) - dot(2 * j + 1)).abs() <= 1e-13));
+        let sum = |i: usize| (0..n).map(|j| (j % 7) as f64 * a[j * rows + i]).sum::<f64>();
+        assert!((0..rows).all(|i| (one[0][i] - 1.0 - sum(i)).abs() <= 1e-9));
+        for threads in [2, 3, 5] {
+            assert_eq!(run(threads)?, one, "{threads}");
+        }
+        Ok(())
     }
 }
