@@ -3,11 +3,12 @@
 
 use super::explicit::Shifted;
 use super::kfac::{both_factors, each_layer, factors, kroneckers};
+use super::outer::OverParts;
 use super::{Curvature, Explicit, GaussNewton, OuterProducts, OutputFactor, Sharing};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::matrix::{add_multiply, multiply, view};
 use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker, KroneckerBasis, KroneckerDiagonal};
-use crate::linalg::vector::scale;
+use crate::linalg::vector::{axpy, scale};
 use crate::linalg::{Operator, Vector};
 use crate::model::{Block, Layer};
 use crate::problem::{At, Evaluation, Supervised};
@@ -51,13 +52,22 @@ pub(super) fn bases(layout: &[Block], factors: Vec<Vec<f64>>) -> Result<Vec<Arc<
 
 /// `E` of every layer.
 pub(super) fn squares(source: &dyn OuterProducts, at: &Evaluation, bases: &[Arc<KroneckerBasis>]) -> Result<Vec<Vec<f64>>> {
-    let mut rotated: Vec<Rotated> = bases.iter().map(|basis| Rotated::new(basis.clone())).collect();
-    let weight = source.each(at, &mut |pass| each_layer(&*pass, at, |l, layer| rotated[l].add(layer)))?;
+    let mut sums = OverParts::<Vec<Rotated>>::default();
+    let weight = source.each(at, &mut |pass| {
+        sums.add(&*pass, |part, rotated| {
+            if rotated.is_empty() {
+                rotated.extend(bases.iter().map(|basis| Rotated::new(basis.clone())));
+            }
+            each_layer(part, at, |l, layer| rotated[l].add(layer))
+        })
+    })?;
+    let join = |these: Vec<Rotated>, those: Vec<Rotated>| these.into_iter().zip(those).map(|(a, b)| a.join(b)).collect();
+    let missing = Error::Unsupported { what: "an eigenvalue-corrected K-FAC matrix", requirement: "a loss with curvature" };
     let finish = |mut rotated: Rotated| {
         scale(weight, &mut rotated.squares);
         rotated.squares
     };
-    Ok(rotated.into_iter().map(finish).collect())
+    Ok(sums.total(join).ok_or(missing)?.into_iter().map(finish).collect())
 }
 
 /// The matrix with these eigenvalues.
@@ -93,6 +103,12 @@ impl Rotated {
         inputs.chunks_exact_mut(p).for_each(|column| column.copy_from_slice(&bias));
         add_multiply(vectors.subrows(0, k).transpose(), layer.inputs, &mut inputs);
         inputs
+    }
+
+    /// Adds the squares of other samples.
+    fn join(mut self, other: Self) -> Self {
+        axpy(1.0, &other.squares, &mut self.squares);
+        self
     }
 
     /// Adds the squares of one pass.

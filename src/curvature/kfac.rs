@@ -6,11 +6,13 @@
 //! The block is exact for one sample, and for linear networks with squared error.
 
 use super::explicit::Shifted;
+use super::outer::OverParts;
 use super::{Averaged, Curvature, Explicit, GaussNewton, Invertible, OuterProducts};
 use crate::error::{Error, Result};
 use crate::linalg::gram::{add_gram, gram, mirror_scaled};
 use crate::linalg::matrix::{view, zeros};
 use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker};
+use crate::linalg::vector::axpy;
 use crate::linalg::{Operator, Vector};
 use crate::model::{Backward, Block, Layer};
 use crate::problem::{At, Evaluation, Supervised};
@@ -119,6 +121,13 @@ impl Sums {
         }
     }
 
+    /// Adds the sums over other samples.
+    fn join(mut self, other: Self) -> Self {
+        axpy(1.0, &other.a, &mut self.a);
+        axpy(1.0, &other.g, &mut self.g);
+        self
+    }
+
     /// `A ⊗ G` for `n` samples of weight `R`, and signals of weight `w`.
     fn factors(mut self, n: usize, r: f64, w: f64, sharing: Sharing) -> Result<Kronecker> {
         let s = self.positions as f64;
@@ -149,29 +158,37 @@ pub(super) fn factors(
     outputs: OutputFactor,
     at: &Evaluation,
 ) -> Result<Vec<Kronecker>> {
-    let mut sums: Vec<Sums> = at.layout().iter().map(|_| Sums::default()).collect();
+    let mut sums = OverParts::<Vec<Sums>>::default();
+    let inputs = |l: usize, layer: &Layer<'_>, sums: &mut Vec<Sums>| {
+        sums.resize_with(sums.len().max(l + 1), Sums::default);
+        if sums[l].p == 0 {
+            sums[l].inputs(layer, sharing);
+        }
+    };
+    let total = |sums: OverParts<Vec<Sums>>| {
+        let join = |these: Vec<Sums>, those: Vec<Sums>| these.into_iter().zip(those).map(|(a, b)| a.join(b)).collect();
+        let missing = Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a loss with curvature" };
+        sums.total(join).ok_or(missing)
+    };
     if outputs == OutputFactor::Identity {
-        each_layer(&**at.backward()?, at, |l, layer| sums[l].inputs(layer, sharing))?;
+        sums.add(&**at.backward()?, |part, sums| each_layer(part, at, |l, layer| inputs(l, layer, sums)))?;
         let identity = |mut sum: Sums| {
             let unit = |k: usize| f64::from(k.is_multiple_of(sum.q + 1));
             sum.g = (0..sum.q * sum.q).map(unit).collect();
             mirror_scaled(sum.p, at.weight(), &mut sum.a);
             Kronecker::new(sum.p, sum.a, sum.q, sum.g)
         };
-        return sums.into_iter().map(identity).collect();
+        return total(sums)?.into_iter().map(identity).collect();
     }
     let weight = source.each(at, &mut |pass| {
-        each_layer(&*pass, at, |l, layer| {
-            if sums[l].p == 0 {
-                sums[l].inputs(layer, sharing);
-            }
-            sums[l].signals(layer, sharing);
+        sums.add(&*pass, |part, sums| {
+            each_layer(part, at, |l, layer| {
+                inputs(l, layer, sums);
+                sums[l].signals(layer, sharing);
+            })
         })
     })?;
-    if sums.iter().any(|sum| sum.p == 0) {
-        return Err(Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a loss with curvature" });
-    }
-    sums.into_iter().map(|sum| sum.factors(at.n(), at.weight(), weight, sharing)).collect()
+    total(sums)?.into_iter().map(|sum| sum.factors(at.n(), at.weight(), weight, sharing)).collect()
 }
 
 impl<S: OuterProducts> Kfac<S> {

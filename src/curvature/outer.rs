@@ -8,6 +8,8 @@
 use super::{Curvature, GaussNewton};
 use crate::counts::{self, Counts};
 use crate::error::Result;
+use crate::linalg::buffer::Buffer;
+use crate::linalg::parallel::map;
 use crate::linalg::vector::{axpy, scale};
 use crate::linalg::{Operator, SymmetricOperator, Vector};
 use crate::model::Backward;
@@ -62,6 +64,32 @@ impl Default for MonteCarloFisher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EmpiricalFisher;
+
+/// Sums over the samples of passes, one for each part of them.
+pub(super) struct OverParts<T>(Vec<T>);
+
+impl<T> Default for OverParts<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Default + Send> OverParts<T> {
+    /// Adds a pass, each part of it to a sum of its own.
+    pub fn add(&mut self, pass: &dyn Backward, add: impl Fn(&dyn Backward, &mut T) -> Result<()> + Send + Sync) -> Result<()> {
+        let mut parts = pass.parts();
+        if parts.is_empty() {
+            parts.push(pass);
+        }
+        self.0.resize_with(parts.len().max(self.0.len()), T::default);
+        map(parts.into_iter().zip(&mut self.0).collect(), |(part, sum)| add(part, sum)).into_iter().collect()
+    }
+
+    /// The sum of all, in order; nothing if no pass was added.
+    pub fn total(self, join: impl FnMut(T, T) -> T) -> Option<T> {
+        self.0.into_iter().reduce(join)
+    }
+}
 
 /// Backward passes of the columns of a square root of the outputs' matrix.
 fn each_root(
@@ -159,8 +187,8 @@ impl SymmetricOperator for Sandwich {
     }
     fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
         let outcome = self.at.outcome();
-        let mut jv = vec![0.0; outcome.outputs.len()];
-        let mut u = vec![0.0; outcome.outputs.len()];
+        let mut jv = Buffer::new(outcome.outputs.len());
+        let mut u = Buffer::zeros(outcome.outputs.len());
         self.at.forward().jacobian_product(v, &mut jv)?;
         match self.middle {
             Middle::Hessian => self.at.loss().hessian_product(&outcome, &jv, &mut u),

@@ -6,6 +6,7 @@
 //! `Σᵢ = A_{ii} ⊗ G_{ii} − Cᵢ ⊗ Dᵢ`, `Cᵢ = A_{i,i+1} A_{i+1,i+1}⁻¹ A_{i,i+1}ᵀ`, `Dᵢ` likewise from `G`; the last `Σ` is the block itself.
 //! Damping is added to the factors first (their section 6.3).
 
+use super::outer::OverParts;
 use super::{Averaged, Curvature, GaussNewton, Invertible, OuterProducts};
 use crate::counts::{self, Counts};
 use crate::error::{Error, Result};
@@ -85,19 +86,22 @@ impl<S: OuterProducts> TridiagonalKfac<S> {
     /// [`Error::Unsupported`] for models that are not made of dense layers, or a loss that is no likelihood where one is
     /// needed.
     pub fn factors(&self, at: &Evaluation) -> Result<TridiagonalFactors> {
-        let mut all: Option<TridiagonalFactors> = None;
+        let mut sums = OverParts::<Option<TridiagonalFactors>>::default();
         let weight = self.source.each(at, &mut |pass| {
-            let layers = dense_layers(&*pass, at)?;
-            let factors = all.get_or_insert_with(|| TridiagonalFactors::of_inputs(&layers, at.weight()));
-            for (layer, pair) in layers.iter().zip(&mut factors.layers) {
-                axpy(1.0, &product(layer.signals, layer.signals.transpose()), &mut pair.g);
-            }
-            for (layer, pair) in layers.windows(2).zip(&mut factors.between) {
-                axpy(1.0, &product(layer[0].signals, layer[1].signals.transpose()), &mut pair.g);
-            }
-            Ok(())
+            sums.add(&*pass, |part, sums| {
+                let layers = dense_layers(part, at)?;
+                let factors = sums.get_or_insert_with(|| TridiagonalFactors::of_inputs(&layers, at.weight()));
+                for (layer, pair) in layers.iter().zip(&mut factors.layers) {
+                    axpy(1.0, &product(layer.signals, layer.signals.transpose()), &mut pair.g);
+                }
+                for (layer, pair) in layers.windows(2).zip(&mut factors.between) {
+                    axpy(1.0, &product(layer[0].signals, layer[1].signals.transpose()), &mut pair.g);
+                }
+                Ok(())
+            })
         })?;
-        let mut factors = all.ok_or(Error::Unsupported { what: "a K-FAC matrix", requirement: "a loss with curvature" })?;
+        let missing = Error::Unsupported { what: "a K-FAC matrix", requirement: "a loss with curvature" };
+        let mut factors = sums.total(|a, b| Some(a?.join(b?))).flatten().ok_or(missing)?;
         let each = weight / (at.weight() * at.n() as f64);
         factors.layers.iter_mut().chain(&mut factors.between).for_each(|pair| scale(each, &mut pair.g));
         Ok(factors)
@@ -122,6 +126,16 @@ impl TridiagonalFactors {
         };
         let between = layers.windows(2).map(|l| pair(&l[0], &l[1])).collect();
         Self { layers: layers.iter().map(|l| pair(l, l)).collect(), between }
+    }
+
+    /// Adds the sums over other samples.
+    fn join(mut self, other: Self) -> Self {
+        let pairs = self.layers.iter_mut().chain(&mut self.between);
+        for (these, those) in pairs.zip(other.layers.iter().chain(&other.between)) {
+            axpy(1.0, &those.a, &mut these.a);
+            axpy(1.0, &those.g, &mut these.g);
+        }
+        self
     }
 
     /// `F̂` for factors damped by `λ`, as `A + π√λ I` and `G + π⁻¹√λ I`; with no damping, singular factors are inverted on

@@ -34,6 +34,13 @@ impl Buffer {
             },
         ))
     }
+
+    /// `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        let mut buffer = Self::new(len);
+        buffer.fill(0.0);
+        buffer
+    }
 }
 
 impl Drop for Buffer {

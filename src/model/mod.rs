@@ -9,6 +9,7 @@ mod activation;
 mod gather;
 mod initialize;
 mod network;
+mod parts;
 mod pass;
 mod second_order;
 mod signals;
@@ -187,6 +188,11 @@ pub trait Backward: Send + Sync {
     /// at a time.
     fn each_layer(&self, visit: &mut dyn FnMut(usize, Layer<'_>)) {
         self.layers().into_iter().enumerate().rev().for_each(|(l, layer)| visit(l, layer));
+    }
+    /// Passes over parts of the samples, one after the other, if this one is made of such: sums over samples can be made from
+    /// them, each part on a thread of its own, and need no [layer](Self::layers) in one piece. By default none.
+    fn parts(&self) -> Vec<&dyn Backward> {
+        Vec::new()
     }
 }
 

@@ -4,8 +4,7 @@
 //! The parameters are the concatenation over layers of `vec([W b])`, columns stacked, `W` outputs × inputs.
 
 use super::gather::{Convolution, Gather, Shape};
-use super::pass::Pass;
-use super::{Activation, Batch, Block, Forward, Model};
+use super::{Activation, Batch, Block, Forward, Model, parts};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -213,7 +212,8 @@ impl Network {
 }
 
 impl Architecture {
-    fn shape(&self) -> Shape {
+    /// Of the outputs.
+    pub fn shape(&self) -> Shape {
         self.shapes[self.shapes.len() - 1]
     }
 
@@ -262,6 +262,6 @@ impl Model for Network {
         Error::check_option(!self.architecture.stages.is_empty(), "layers", "at least one", 0)?;
         Error::check_len("parameters", self.n_params(), theta.len())?;
         Error::check_len("values per input sample", self.n_inputs(), inputs.dim())?;
-        Ok(Arc::new(Pass::new(self.architecture.clone(), theta.clone(), inputs.clone())))
+        Ok(parts::forward(&self.architecture, theta, inputs))
     }
 }

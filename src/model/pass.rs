@@ -1,6 +1,6 @@
 //! A network at one point: the forward sweep, and Jacobian products on what it kept.
 
-use super::network::{Architecture, Checkpoints, Stage};
+use super::network::{Architecture, Checkpoints};
 use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ pub(super) struct Pass {
     pub net: Arc<Architecture>,
     pub theta: Arc<[f64]>,
     inputs: Arc<Batch>,
+    /// Which of the inputs it sees.
+    samples: Range<usize>,
     /// Of every stage, as much as the [`Checkpoints`] say.
     kept: Vec<Trace>,
 }
@@ -36,8 +38,8 @@ struct Trace {
 }
 
 impl Pass {
-    pub fn new(net: Arc<Architecture>, theta: Arc<[f64]>, inputs: Arc<Batch>) -> Self {
-        let mut pass = Self { theta, inputs, kept: Vec::with_capacity(net.stages.len()), net };
+    pub fn new(net: Arc<Architecture>, theta: Arc<[f64]>, inputs: Arc<Batch>, samples: Range<usize>) -> Self {
+        let mut pass = Self { theta, inputs, samples, kept: Vec::with_capacity(net.stages.len()), net };
         let mut carried: Option<Buffer> = None;
         for l in 0..pass.net.stages.len() {
             let mut trace = pass.advance(l, carried.as_deref().or(pass.result(l)).unwrap_or_default());
@@ -71,7 +73,7 @@ impl Pass {
         if stage.activation.keeps_argument() {
             for_blocks(stage.outputs, &mut result, |_, block| stage.activation.apply(block));
         }
-        let mask = (stage.dropout > 0.0).then(|| mask(stage, self.net.seed, l, result.len()));
+        let mask = (stage.dropout > 0.0).then(|| self.mask(l));
         if let Some(mask) = &mask {
             result.iter_mut().zip(mask).for_each(|(r, m)| *r *= m);
         }
@@ -83,12 +85,27 @@ impl Pass {
 
     /// Samples.
     pub fn n(&self) -> usize {
-        self.inputs.n()
+        self.samples.len()
+    }
+
+    /// Dropout of stage `l`, as it is in the whole batch.
+    fn mask(&self, l: usize) -> Vec<f64> {
+        let stage = &self.net.stages[l];
+        let (width, kept) = (stage.outputs * stage.positions, 1.0 / (1.0 - stage.dropout));
+        let mut rng = ChaCha8Rng::seed_from_u64(self.net.seed);
+        rng.set_stream(l as u64);
+        // A number is two words of the stream.
+        rng.set_word_pos(2 * (self.samples.start * width) as u128);
+        (0..width * self.n()).map(|_| if rng.random::<f64>() < stage.dropout { 0.0 } else { kept }).collect()
     }
 
     /// The result of stage `l` counted from 1, if it was kept; the inputs for 0.
     fn result(&self, l: usize) -> Option<&[f64]> {
-        if l == 0 { Some(self.inputs.values()) } else { self.kept[l - 1].result.as_deref() }
+        if l > 0 {
+            return self.kept[l - 1].result.as_deref();
+        }
+        let dim = self.inputs.dim();
+        Some(&self.inputs.values()[self.samples.start * dim..self.samples.end * dim])
     }
 
     /// The weights of stage `l`.
@@ -103,7 +120,7 @@ impl Pass {
             return self.clone();
         }
         let net = Architecture { checkpoints: Checkpoints::All, ..(*self.net).clone() };
-        Arc::new(Self::new(Arc::new(net), self.theta.clone(), self.inputs.clone()))
+        Arc::new(Self::new(Arc::new(net), self.theta.clone(), self.inputs.clone(), self.samples.clone()))
     }
 
     /// What stage `l` saw, if everything is kept.
@@ -332,13 +349,6 @@ pub(super) fn add_to_columns(bias: &[f64], columns: &mut [f64]) {
     for column in columns.chunks_exact_mut(bias.len()) {
         column.iter_mut().zip(bias).for_each(|(c, b)| *c += b);
     }
-}
-
-fn mask(stage: &Stage, seed: u64, l: usize, len: usize) -> Vec<f64> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(l as u64);
-    let kept = 1.0 / (1.0 - stage.dropout);
-    (0..len).map(|_| if rng.random::<f64>() < stage.dropout { 0.0 } else { kept }).collect()
 }
 
 impl Forward for Pass {

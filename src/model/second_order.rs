@@ -1,10 +1,8 @@
 //! Exact second-order products of a network: a forward and a backward sweep of directional derivatives
 //! (Pearlmutter 1994, the R-operator), six matrix products a layer on cached passes.
 
-use super::Turn;
 use super::pass::{Pass, Waiting, Window, add_to_columns};
 use super::signals::Signals;
-use crate::error::Result;
 use crate::linalg::buffer::Buffer;
 use crate::linalg::matrix::{
     add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view,
@@ -54,60 +52,78 @@ impl Ascent<'_> {
     }
 }
 
-/// `out ← Jᵀu̇ + Σ u ∇²f v`.
-pub(super) fn product(signals: &Signals, v: &[f64], turn: &mut Turn<'_>, out: &mut [f64]) -> Result<()> {
-    let pass = &*signals.pass;
-    let ranges = pass.ranges();
-    let mut ascent = Ascent { pass, v, skipped: vec![None; pass.net.stages.len() + 1] };
-    // Of several ranges, only what they start from is kept; the last one is needed first.
-    let mut starts: Vec<Option<Buffer>> = Vec::with_capacity(ranges.len());
-    let mut last: Option<(Window<'_>, Change)> = None;
-    let mut output: Option<Buffer> = None;
-    for range in &ranges {
-        let before = last.take().and_then(|(window, _)| window.into_result());
-        let window = pass.window(range.clone(), before);
-        starts.push(if ranges.len() > 1 { output.clone() } else { None });
-        let (change, next) = ascent.along(&window, range.clone(), output);
-        (output, last) = (next, Some((window, change)));
+/// A product half way: the forward sweep is done, and the outputs' change is known.
+pub(super) struct Halfway<'a> {
+    signals: &'a Signals,
+    ascent: Ascent<'a>,
+    ranges: Vec<Range<usize>>,
+    /// Where each range starts from, if there are several.
+    starts: Vec<Option<Buffer>>,
+    /// The last range, which is needed first.
+    last: Option<(Window<'a>, Change)>,
+    output: Buffer,
+}
+
+impl<'a> Halfway<'a> {
+    pub fn new(signals: &'a Signals, v: &'a [f64]) -> Self {
+        let pass = &*signals.pass;
+        let ranges = pass.ranges();
+        let mut ascent = Ascent { pass, v, skipped: vec![None; pass.net.stages.len() + 1] };
+        let mut starts: Vec<Option<Buffer>> = Vec::with_capacity(ranges.len());
+        let mut last: Option<(Window<'_>, Change)> = None;
+        let mut output: Option<Buffer> = None;
+        for range in &ranges {
+            let before = last.take().and_then(|(window, _)| window.into_result());
+            let window = pass.window(range.clone(), before);
+            starts.push(if ranges.len() > 1 { output.clone() } else { None });
+            let (change, next) = ascent.along(&window, range.clone(), output);
+            (output, last) = (next, Some((window, change)));
+        }
+        Self { signals, ascent, ranges, starts, last, output: output.unwrap_or_default() }
     }
-    let output = output.unwrap_or_default();
-    let mut adjoint = Buffer::new(output.len());
-    adjoint.fill(0.0);
-    turn(&output, &mut adjoint)?;
-    let mut waiting = Waiting::new(pass.net.stages.len());
-    let mut source = signals.source();
-    for (range, start) in ranges.iter().zip(starts).rev() {
-        let (window, change) = last.take().unwrap_or_else(|| {
-            let window = pass.window(range.clone(), None);
-            let change = ascent.along(&window, range.clone(), start).0;
-            (window, change)
-        });
-        for l in range.clone().rev() {
-            let stage = &pass.net.stages[l];
-            waiting.pass_skip(stage.skip, &adjoint);
-            let (signal, bent) = source.next(&window, l);
-            let bent = bent.as_deref().unwrap_or(&signal);
-            let (basis, dz) = (window.basis(l), &change.argument[l - range.start]);
-            for_blocks(stage.outputs, &mut adjoint, |first, block| {
-                let at = first * stage.outputs;
-                let part = at..at + block.len();
-                window.times_slope(l, at, block);
-                stage.activation.add_bend(&basis[part.clone()], &dz[part.clone()], &bent[part], block);
+
+    /// `J v`.
+    pub fn output(&self) -> &[f64] {
+        &self.output
+    }
+
+    /// `out ← Jᵀu̇ + Σ u ∇²f v`, for the change `u̇` of the outputs' adjoints.
+    pub fn finish(mut self, mut adjoint: Buffer, out: &mut [f64]) {
+        let (pass, v) = (self.ascent.pass, self.ascent.v);
+        let mut waiting = Waiting::new(pass.net.stages.len());
+        let mut source = self.signals.source();
+        for (range, start) in self.ranges.iter().zip(self.starts).rev() {
+            let (window, change) = self.last.take().unwrap_or_else(|| {
+                let window = pass.window(range.clone(), None);
+                let change = self.ascent.along(&window, range.clone(), start).0;
+                (window, change)
             });
-            let (weights, bias) = stage.split_mut(out);
-            multiply_transposed(view(&adjoint, stage.outputs), window.seen(l), weights);
-            if let Some(seen) = &change.seen[l - range.start] {
-                add_multiply_transposed(view(&signal, stage.outputs), view(seen, stage.inputs), weights);
-            }
-            bias.fill(0.0);
-            add_row_sums(&adjoint, bias);
-            if l > 0 {
-                let mut back = Buffer::new(stage.inputs * (adjoint.len() / stage.outputs));
-                multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);
-                add_multiply(view(stage.weights(v), stage.outputs).transpose(), view(&signal, stage.outputs), &mut back);
-                adjoint = waiting.collect(l, pass.scatter(l, back));
+            for l in range.clone().rev() {
+                let stage = &pass.net.stages[l];
+                waiting.pass_skip(stage.skip, &adjoint);
+                let (signal, bent) = source.next(&window, l);
+                let bent = bent.as_deref().unwrap_or(&signal);
+                let (basis, dz) = (window.basis(l), &change.argument[l - range.start]);
+                for_blocks(stage.outputs, &mut adjoint, |first, block| {
+                    let at = first * stage.outputs;
+                    let part = at..at + block.len();
+                    window.times_slope(l, at, block);
+                    stage.activation.add_bend(&basis[part.clone()], &dz[part.clone()], &bent[part], block);
+                });
+                let (weights, bias) = stage.split_mut(out);
+                multiply_transposed(view(&adjoint, stage.outputs), window.seen(l), weights);
+                if let Some(seen) = &change.seen[l - range.start] {
+                    add_multiply_transposed(view(&signal, stage.outputs), view(seen, stage.inputs), weights);
+                }
+                bias.fill(0.0);
+                add_row_sums(&adjoint, bias);
+                if l > 0 {
+                    let mut back = Buffer::new(stage.inputs * (adjoint.len() / stage.outputs));
+                    multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);
+                    add_multiply(view(stage.weights(v), stage.outputs).transpose(), view(&signal, stage.outputs), &mut back);
+                    adjoint = waiting.collect(l, pass.scatter(l, back));
+                }
             }
         }
     }
-    Ok(())
 }

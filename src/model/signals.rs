@@ -5,7 +5,8 @@
 
 use super::network::{Checkpoints, Stage};
 use super::pass::{Descent, Pass, Window};
-use super::{Backward, Layer, Turn, second_order};
+use super::second_order::Halfway;
+use super::{Backward, Layer, Turn};
 use crate::error::{Error, Result};
 use crate::linalg::buffer::Buffer;
 use crate::linalg::matrix::{
@@ -94,6 +95,12 @@ impl Signals {
 
     fn check(&self, what: &'static str, v: &[f64]) -> Result<()> {
         Error::check_len(what, self.pass.theta.len(), v.len())
+    }
+
+    /// A direction and its product.
+    pub fn check_product(&self, v: &[f64], out: &[f64]) -> Result<()> {
+        self.check("direction", v)?;
+        self.check("product", out)
     }
 
     /// Calls `f` with every stage and its signal, from the last one.
@@ -185,9 +192,12 @@ impl Backward for Signals {
     }
 
     fn second_product(&self, v: &[f64], turn: &mut Turn<'_>, out: &mut [f64]) -> Result<()> {
-        self.check("direction", v)?;
-        self.check("product", out)?;
-        second_order::product(self, v, turn, out)
+        self.check_product(v, out)?;
+        let halfway = Halfway::new(self, v);
+        let mut adjoint = Buffer::zeros(halfway.output().len());
+        turn(halfway.output(), &mut adjoint)?;
+        halfway.finish(adjoint, out);
+        Ok(())
     }
 
     fn layers(&self) -> Vec<Layer<'_>> {

@@ -299,8 +299,7 @@ impl Evaluation {
         if let Some(backward) = self.backward.get() {
             return Ok(backward);
         }
-        let mut slopes = Buffer::new(self.forward.outputs().len());
-        slopes.fill(0.0);
+        let mut slopes = Buffer::zeros(self.forward.outputs().len());
         self.loss().gradient(&self.outcome(), &mut slopes);
         let backward = self.forward.clone().backward(&slopes)?;
         Ok(self.backward.get_or_init(|| backward))
