@@ -1,19 +1,17 @@
 //! Gram matrices `L Lᵀ`, of which half is enough.
 //!
-//! The rows of a chunk of columns are packed in panels of three vectors; a tile of the result is the product of two panels and
-//! stays in registers while it runs over the chunk, one panel in the nearest cache and the others on their way through it (Goto
-//! & van de Geijn 2008). An entry is a sum over each chunk in order, then over the chunks: its bits depend neither on the width
-//! of the machine's vectors nor on the number of threads. Where there is too little for that, `faer`'s product is used.
+//! The rows of a chunk of columns are packed in [panels](super::panels), one of which stays in the nearest cache while the
+//! others are on their way through it. An entry is a sum over each chunk in order, then over the chunks: its bits depend neither
+//! on the width of the machine's vectors nor on the number of threads. Where there is too little for that, `faer`'s product is
+//! used.
 
-use super::buffer::Buffer;
 use super::matrix::tasks;
+use super::panels::{Room, chunk, pack, put, tile};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Columns in a chunk, at most: a panel of 24 rows fills three quarters of 48 kB.
-const CHUNK: usize = 192;
 /// Rows and columns from which packing pays.
 const LEAST: (usize, usize) = (160, 32);
 /// Columns of the result that threads are given at a time.
@@ -104,13 +102,11 @@ impl Part<'_> {
     fn run<S: Simd, const H: usize, const W: usize>(mut self, simd: S) {
         let l = self.l.subrows(self.first, self.l.nrows() - self.first);
         let panels = l.nrows().div_ceil(H);
-        let chunk = l.ncols().div_ceil(l.ncols().div_ceil(CHUNK).max(1));
-        let mut buffer = Buffer::new(panels * H * chunk + 8);
-        // Vectors that begin where a line of the cache does.
-        let begin = buffer.as_ptr().align_offset(64).min(8);
+        let chunk = chunk(l.ncols());
+        let mut room = Room::new(panels * H * chunk);
         for start in (0..l.ncols()).step_by(chunk) {
             let len = chunk.min(l.ncols() - start);
-            let packed = &mut buffer[begin..][..panels * H * len];
+            let packed = room.first(panels * H * len);
             pack::<H>(l.subcols(start, len), packed);
             let panel = |p: usize| &packed[p * H * len..][..H * len];
             for right in 0..self.columns.div_ceil(H) {
@@ -135,57 +131,14 @@ impl Part<'_> {
         more: bool,
     ) {
         let rows = self.l.nrows() - self.first;
-        let add = self.add || more;
-        if row >= column + W && row + H <= rows && column + W <= self.columns {
-            for (j, values) in tile.iter().enumerate() {
-                let out = &mut self.out[(column + j) * self.stride + self.first + row..][..H];
-                let out = S::as_mut_simd_f64s(out).0;
-                out.iter_mut().zip(values).for_each(|(o, v)| *o = if add { simd.add_f64s(*o, *v) } else { *v });
-            }
-            return;
-        }
         for (j, values) in (column..self.columns).zip(tile) {
             let (top, end) = (row.max(j), (row + H).min(rows));
             if top < end {
-                let mut whole = [0.0; H];
-                S::as_mut_simd_f64s(&mut whole).0.iter_mut().zip(values).for_each(|(w, v)| *w = *v);
                 let out = &mut self.out[j * self.stride + self.first + top..][..end - top];
-                out.iter_mut().zip(&whole[top - row..]).for_each(|(o, w)| *o = if add { *o + w } else { *w });
+                put::<S, H>(simd, values, top - row, self.add || more, out);
             }
         }
     }
-}
-
-/// Panel after panel of `H` rows, each column after column, the last one filled up with zeros.
-#[inline(always)]
-fn pack<const H: usize>(l: MatRef<'_, f64>, packed: &mut [f64]) {
-    for (p, panel) in packed.chunks_exact_mut(H * l.ncols()).enumerate() {
-        let rows = l.subrows(p * H, H.min(l.nrows() - p * H));
-        for (column, out) in rows.col_iter().zip(panel.as_chunks_mut::<H>().0) {
-            match column.try_as_col_major() {
-                Some(column) if rows.nrows() == H => out.copy_from_slice(column.as_slice()),
-                _ => {
-                    out.iter_mut().zip(column.iter()).for_each(|(o, v)| *o = *v);
-                    out[rows.nrows()..].fill(0.0);
-                }
-            }
-        }
-    }
-}
-
-/// The product of a panel with the transpose of `W` rows, from row `at` on, of another one.
-#[inline(always)]
-fn tile<S: Simd, const H: usize, const W: usize>(simd: S, left: &[f64], right: &[f64], at: usize) -> [[S::f64s; 3]; W] {
-    let mut tile = [[simd.splat_f64s(0.0); 3]; W];
-    for (a, b) in S::as_simd_f64s(left).0.as_chunks::<3>().0.iter().zip(right.as_chunks::<H>().0) {
-        for (b, tile) in b[at..].iter().zip(&mut tile) {
-            let b = simd.splat_f64s(*b);
-            for (t, a) in tile.iter_mut().zip(a) {
-                *t = simd.mul_add_f64s(*a, b, *t);
-            }
-        }
-    }
-    tile
 }
 
 /// Copies the lower triangle of an `n × n` matrix to the upper one.

@@ -1,6 +1,5 @@
 //! Column-major matrices in plain slices, and their products.
 
-use super::buffer::Buffer;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
@@ -50,90 +49,6 @@ fn product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]
     });
 }
 
-/// Rows of both factors from which a product with a transpose is faster on a transposed copy.
-const TRANSPOSED: usize = 200;
-/// Rows that are transposed at a time.
-const PANEL: usize = 64;
-
-/// `out ← L Rᵀ` for contiguous columns.
-pub(crate) fn multiply_transposed(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
-    transposed_product(l, r, Accum::Replace, out);
-}
-
-/// `out ← L diag(w) Rᵀ` for contiguous columns and `rows` rows of `L`.
-pub(crate) fn multiply_weighted(
-    l: &[f64],
-    rows: usize,
-    weight: impl Fn(usize) -> f64 + Sync,
-    r: MatRef<'_, f64>,
-    out: &mut [f64],
-) {
-    if copies(rows, r) {
-        let copy = transposed(r, weight);
-        return product(view(l, rows), view(&copy, r.ncols()), Accum::Replace, out);
-    }
-    let mut weighted = Buffer::new(l.len());
-    for_blocks(rows, &mut weighted, |first, block| {
-        let columns = block.chunks_exact_mut(rows).zip(l[first * rows..].chunks_exact(rows));
-        for (j, (out, column)) in columns.enumerate() {
-            let w = weight(first + j);
-            out.iter_mut().zip(column).for_each(|(o, c)| *o = c * w);
-        }
-    });
-    product(view(&weighted, rows), r.transpose(), Accum::Replace, out);
-}
-
-/// `out ← out + L Rᵀ` for contiguous columns.
-pub(crate) fn add_multiply_transposed(l: MatRef<'_, f64>, r: MatRef<'_, f64>, out: &mut [f64]) {
-    transposed_product(l, r, Accum::Add, out);
-}
-
-/// A product with `Rᵀ` strides through it from page to page; with many rows of the other factor a copy in the other order pays.
-fn copies(rows: usize, r: MatRef<'_, f64>) -> bool {
-    rows >= TRANSPOSED && r.nrows() >= TRANSPOSED && r.ncols() >= PANEL
-}
-
-fn transposed_product(l: MatRef<'_, f64>, r: MatRef<'_, f64>, accum: Accum, out: &mut [f64]) {
-    if !copies(l.nrows(), r) {
-        return product(l, r.transpose(), accum, out);
-    }
-    let copy = transposed(r, |_| 1.0);
-    product(l, view(&copy, r.ncols()), accum, out);
-}
-
-/// `diag(w) Rᵀ`, column-major.
-fn transposed(r: MatRef<'_, f64>, weight: impl Fn(usize) -> f64 + Sync) -> Buffer {
-    let n = r.ncols();
-    let mut out = Buffer::new(r.nrows() * n);
-    let panel = |(k, panel): (usize, &mut [f64])| {
-        let rows = panel.len() / n;
-        let r = r.subrows(k * PANEL, rows);
-        for j in (0..n).step_by(8) {
-            let width = 8.min(n - j);
-            for i in (0..rows).step_by(8) {
-                let height = 8.min(rows - i);
-                let mut tile = [[0.0; 8]; 8];
-                for (c, tile) in tile.iter_mut().enumerate().take(width) {
-                    let column = r.col(j + c).subrows(i, height).try_as_col_major();
-                    column.into_iter().for_each(|column| tile[..height].copy_from_slice(column.as_slice()));
-                    let w = weight(j + c);
-                    tile.iter_mut().for_each(|t| *t *= w);
-                }
-                for p in 0..height {
-                    let row = &mut panel[(i + p) * n + j..][..width];
-                    row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[p]);
-                }
-            }
-        }
-    };
-    if rayon::current_num_threads() == 1 {
-        out.chunks_mut(PANEL * n).enumerate().for_each(panel);
-    } else {
-        out.par_chunks_mut(PANEL * n).enumerate().for_each(panel);
-    }
-    out
-}
-
 /// `len` zeros. Fresh memory costs more than what is written to it, so all threads ask for it.
 pub(crate) fn zeros(len: usize) -> Vec<f64> {
     if len < SHARE || rayon::current_num_threads() == 1 {
@@ -144,25 +59,18 @@ pub(crate) fn zeros(len: usize) -> Vec<f64> {
     out
 }
 
-/// `out ← out + Σ columns`.
-pub(crate) fn add_row_sums(values: &[f64], out: &mut [f64]) {
-    add_weighted_sums(values, |_| 1.0, out);
-}
-
-/// `out ← out + Σ wⱼ columnⱼ`.
-pub(crate) fn add_weighted_sums(values: &[f64], weight: impl Fn(usize) -> f64 + Sync, out: &mut [f64]) {
-    let rows = out.len();
+/// `out ← out + Σ columns` for contiguous columns.
+pub(crate) fn add_columns(columns: MatRef<'_, f64>, out: &mut [f64]) {
     let add = |first: usize, out: &mut [f64]| {
-        for (j, column) in values.chunks_exact(rows).enumerate() {
-            let w = weight(j);
-            out.iter_mut().zip(&column[first..]).for_each(|(o, v)| *o += w * v);
+        for column in columns.col_iter().filter_map(|column| column.try_as_col_major()) {
+            out.iter_mut().zip(&column.as_slice()[first..]).for_each(|(o, v)| *o += v);
         }
     };
     let threads = rayon::current_num_threads();
-    if threads == 1 || values.len() < SHARE {
+    if threads == 1 || columns.nrows() * columns.ncols() < SHARE {
         return add(0, out);
     }
-    let part = rows.div_ceil(threads).next_multiple_of(WIDTH);
+    let part = columns.nrows().div_ceil(threads).next_multiple_of(WIDTH);
     out.par_chunks_mut(part).enumerate().for_each(|(k, out)| add(k * part, out));
 }
 
@@ -224,31 +132,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn products_with_a_transpose_are_the_same_on_a_copy() {
-        for (m, n, k) in [(TRANSPOSED, TRANSPOSED, PANEL), (201, 203, 77), (3, 300, 80), (300, 300, 3)] {
-            let entries = |len: usize, by: usize| (0..len).map(|i| (i * by % 101) as f64 / 101.0 - 0.5).collect::<Vec<f64>>();
-            let (l, r) = (entries(m * k, 37), entries(n * k, 53));
-            let expected = |i: usize, j: usize| (0..k).map(|c| l[c * m + i] * r[c * n + j]).sum::<f64>();
-            let mut out = vec![f64::NAN; m * n];
-            multiply_transposed(view(&l, m), view(&r, n), &mut out);
-            add_multiply_transposed(view(&l, m), view(&r, n), &mut out);
-            assert!((0..m * n).all(|e| (out[e] - 2.0 * expected(e % m, e / m)).abs() <= 1e-13));
-        }
-    }
-
-    #[test]
-    fn weights_of_a_product_stand_between_its_factors() {
-        for (m, n, k) in [(TRANSPOSED, TRANSPOSED, PANEL), (201, 203, 77), (3, 300, 80), (300, 300, 3)] {
-            let entries = |len: usize, by: usize| (0..len).map(|i| (i * by % 101) as f64 / 101.0 - 0.5).collect::<Vec<f64>>();
-            let (l, r, w) = (entries(m * k, 37), entries(n * k, 53), entries(k, 29));
-            let expected = |i: usize, j: usize| (0..k).map(|c| l[c * m + i] * w[c] * r[c * n + j]).sum::<f64>();
-            let mut out = vec![f64::NAN; m * n];
-            multiply_weighted(&l, m, |c| w[c], view(&r, n), &mut out);
-            assert!((0..m * n).all(|e| (out[e] - expected(e % m, e / m)).abs() <= 1e-13));
-        }
-    }
-
-    #[test]
     fn shared_sums_and_dots_are_those_of_one_thread_to_the_bit() -> Result<(), rayon::ThreadPoolBuildError> {
         let (rows, n) = (37, 24_000);
         let entries = |len: usize, by: usize| (0..len).map(|i| (i * by % 101) as f64 / 101.0 - 0.5).collect::<Vec<f64>>();
@@ -257,7 +140,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
             let (mut sums, mut all, mut pairs) = (vec![1.0; rows], vec![1.0; n], vec![1.0; n / 2]);
             pool.install(|| {
-                add_weighted_sums(&a, |j| (j % 7) as f64, &mut sums);
+                add_columns(view(&a, rows), &mut sums);
                 add_column_dots(&bias, &a, &b, &mut all);
                 add_column_dots(&bias, &a, &b, &mut pairs);
                 assert_eq!(zeros(rows * n), vec![0.0; rows * n]);
@@ -268,7 +151,7 @@ mod tests {
         let dot = |j: usize| (0..rows).map(|i| (a[j * rows + i] + bias[i]) * b[j * rows + i]).sum::<f64>();
         assert!((0..n).all(|j| (one[1][j] - 1.0 - dot(j)).abs() <= 1e-13));
         assert!((0..n / 2).all(|j| (one[2][j] - 1.0 - dot(2 * j) - dot(2 * j + 1)).abs() <= 1e-13));
-        let sum = |i: usize| (0..n).map(|j| (j % 7) as f64 * a[j * rows + i]).sum::<f64>();
+        let sum = |i: usize| (0..n).map(|j| a[j * rows + i]).sum::<f64>();
         assert!((0..rows).all(|i| (one[0][i] - 1.0 - sum(i)).abs() <= 1e-9));
         for threads in [2, 3, 5] {
             assert_eq!(run(threads)?, one, "{threads}");

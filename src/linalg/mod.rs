@@ -8,6 +8,8 @@ pub mod krylov;
 pub(crate) mod matrix;
 pub(crate) mod normal;
 pub mod operator;
+pub(crate) mod outer;
+mod panels;
 pub(crate) mod parallel;
 pub mod preconditioner;
 pub mod vector;

@@ -82,10 +82,13 @@ impl Stage {
         let start = self.offset + self.outputs * self.inputs;
         &theta[start..start + self.outputs]
     }
+    /// Weights and bias.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.outputs * (self.inputs + 1)
+    }
     /// Weights and bias, writable.
     pub fn split_mut<'a>(&self, theta: &'a mut [f64]) -> (&'a mut [f64], &'a mut [f64]) {
-        let end = self.offset + self.outputs * (self.inputs + 1);
-        theta[self.offset..end].split_at_mut(self.outputs * self.inputs)
+        theta[self.range()].split_at_mut(self.outputs * self.inputs)
     }
 }
 

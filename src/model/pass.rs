@@ -5,7 +5,8 @@ use super::signals::Signals;
 use super::{Backward, Batch, Forward};
 use crate::error::{Error, Result};
 use crate::linalg::buffer::Buffer;
-use crate::linalg::matrix::{add_multiply, add_row_sums, for_blocks, multiply, multiply_transposed, view};
+use crate::linalg::matrix::{add_multiply, for_blocks, multiply, view};
+use crate::linalg::outer::multiply_outer;
 use crate::linalg::vector::axpy;
 use faer::MatRef;
 use rand::{Rng, SeedableRng};
@@ -281,10 +282,7 @@ impl Window<'_> {
     /// Writes `Σ signal āᵀ` of stage `l` into its place in `out`.
     pub fn write_gradient(&self, l: usize, signal: &[f64], out: &mut [f64]) {
         let stage = &self.pass.net.stages[l];
-        let (weights, bias) = stage.split_mut(out);
-        multiply_transposed(view(signal, stage.outputs), self.seen(l), weights);
-        bias.fill(0.0);
-        add_row_sums(signal, bias);
+        multiply_outer(view(signal, stage.outputs), self.seen(l), &mut out[stage.range()]);
     }
 }
 

@@ -4,9 +4,8 @@
 use super::pass::{Pass, Waiting, Window, add_to_columns};
 use super::signals::Signals;
 use crate::linalg::buffer::Buffer;
-use crate::linalg::matrix::{
-    add_multiply, add_multiply_transposed, add_row_sums, for_blocks, multiply, multiply_transposed, view,
-};
+use crate::linalg::matrix::{add_multiply, for_blocks, multiply, view};
+use crate::linalg::outer::add_outer;
 use crate::linalg::vector::axpy;
 use std::ops::Range;
 
@@ -110,13 +109,11 @@ impl<'a> Halfway<'a> {
                     window.times_slope(l, at, block);
                     stage.activation.add_bend(&basis[part.clone()], &dz[part.clone()], &bent[part], block);
                 });
-                let (weights, bias) = stage.split_mut(out);
-                multiply_transposed(view(&adjoint, stage.outputs), window.seen(l), weights);
+                window.write_gradient(l, &adjoint, out);
                 if let Some(seen) = &change.seen[l - range.start] {
-                    add_multiply_transposed(view(&signal, stage.outputs), view(seen, stage.inputs), weights);
+                    let weights = stage.split_mut(out).0;
+                    add_outer(view(&signal, stage.outputs), view(seen, stage.inputs), weights);
                 }
-                bias.fill(0.0);
-                add_row_sums(&adjoint, bias);
                 if l > 0 {
                     let mut back = Buffer::new(stage.inputs * (adjoint.len() / stage.outputs));
                     multiply(pass.weights(l).transpose(), view(&adjoint, stage.outputs), &mut back);

@@ -9,9 +9,8 @@ use super::second_order::Halfway;
 use super::{Backward, Layer, Turn};
 use crate::error::{Error, Result};
 use crate::linalg::buffer::Buffer;
-use crate::linalg::matrix::{
-    add_column_dots, add_multiply_transposed, add_row_sums, add_weighted_sums, multiply, multiply_weighted, view,
-};
+use crate::linalg::matrix::{add_column_dots, add_columns, view};
+use crate::linalg::outer::{add_outer, multiply_outer, multiply_weighted};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -110,16 +109,13 @@ impl Signals {
     }
 }
 
-/// Writes the weight part and the bias part of the gradient of sample `i` in stage `l`.
+/// Writes the gradient of sample `i` in stage `l`.
 fn write_sample(window: &Window<'_>, l: usize, signal: &[f64], i: usize, out: &mut [f64]) {
     let stage = &window.pass.net.stages[l];
     let width = stage.outputs * stage.positions;
     let signal = &signal[i * width..(i + 1) * width];
     let seen = window.seen(l).subcols(i * stage.positions, stage.positions);
-    let (weights, bias) = out.split_at_mut(stage.outputs * stage.inputs);
-    multiply(view(signal, stage.outputs), seen.transpose(), weights);
-    bias.fill(0.0);
-    add_row_sums(signal, bias);
+    multiply_outer(view(signal, stage.outputs), seen, out);
 }
 
 impl Backward for Signals {
@@ -146,10 +142,7 @@ impl Backward for Signals {
         self.each(|window, l, signal| {
             let stage = &self.pass.net.stages[l];
             let weight = |column: usize| weights[column / stage.positions];
-            let (out, bias) = stage.split_mut(out);
-            multiply_weighted(signal, stage.outputs, weight, window.seen(l), out);
-            bias.fill(0.0);
-            add_weighted_sums(signal, weight, bias);
+            multiply_weighted(view(signal, stage.outputs), &weight, window.seen(l), &mut out[stage.range()]);
         });
         Ok(())
     }
@@ -160,8 +153,7 @@ impl Backward for Signals {
         let (all, signals) = self.all();
         all.pass.each_back(|window, l| {
             let stage = &all.pass.net.stages[l];
-            let range = stage.offset..stage.offset + stage.outputs * (stage.inputs + 1);
-            write_sample(window, l, &signals[l].0, i, &mut out[range]);
+            write_sample(window, l, &signals[l].0, i, &mut out[stage.range()]);
         });
         Ok(())
     }
@@ -171,11 +163,11 @@ impl Backward for Signals {
         self.each(|window, l, signal| {
             let stage = &self.pass.net.stages[l];
             if stage.positions > 1 {
-                let range = stage.offset..stage.offset + stage.outputs * (stage.inputs + 1);
-                let mut sample = vec![0.0; range.len()];
+                let out = &mut out[stage.range()];
+                let mut sample = vec![0.0; out.len()];
                 for i in 0..self.pass.n() {
                     write_sample(window, l, signal, i, &mut sample);
-                    out[range.clone()].iter_mut().zip(&sample).for_each(|(o, g)| *o += g * g);
+                    out.iter_mut().zip(&sample).for_each(|(o, g)| *o += g * g);
                 }
                 return;
             }
@@ -185,8 +177,9 @@ impl Backward for Signals {
             let mut inputs = Vec::with_capacity(seen.nrows() * seen.ncols());
             seen.col_iter().for_each(|column| inputs.extend(column.iter().map(|a| a * a)));
             let (weights, bias) = stage.split_mut(out);
-            add_multiply_transposed(view(&squared, stage.outputs), view(&inputs, stage.inputs), weights);
-            add_row_sums(&squared, bias);
+            let squared = view(&squared, stage.outputs);
+            add_outer(squared, view(&inputs, stage.inputs), weights);
+            add_columns(squared, bias);
         });
         Ok(())
     }
