@@ -9,9 +9,11 @@ use super::explicit::Shifted;
 use super::outer::OverParts;
 use super::{Averaged, Curvature, Explicit, GaussNewton, Invertible, OuterProducts};
 use crate::error::{Error, Result};
+use crate::linalg::buffer::Buffer;
 use crate::linalg::gram::{add_gram, gram, mirror_scaled};
-use crate::linalg::matrix::{view, zeros};
+use crate::linalg::matrix::view;
 use crate::linalg::operator::{BlockDiagonal, ClosedForm, Kronecker};
+use crate::linalg::parallel::map;
 use crate::linalg::vector::axpy;
 use crate::linalg::{Operator, Vector};
 use crate::model::{Backward, Block, Layer};
@@ -75,8 +77,9 @@ struct Sums {
     /// Outputs.
     q: usize,
     positions: usize,
-    a: Vec<f64>,
-    g: Vec<f64>,
+    /// Lower triangles; above them stands whatever it is.
+    a: Buffer,
+    g: Buffer,
 }
 
 /// Sums over the positions of each sample.
@@ -94,7 +97,7 @@ impl Sums {
     fn inputs(&mut self, layer: &Layer<'_>, sharing: Sharing) {
         let k = layer.inputs.nrows();
         (self.p, self.q, self.positions) = (k + 1, layer.signals.nrows(), layer.positions);
-        self.a = zeros(self.p * self.p);
+        self.a = Buffer::new(self.p * self.p);
         let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.inputs, layer.positions));
         let (inputs, one) = match &reduced {
             Some(sums) => (view(sums, k), layer.positions as f64),
@@ -114,7 +117,7 @@ impl Sums {
         let reduced = (sharing == Sharing::Reduce && layer.positions > 1).then(|| over_positions(layer.signals, layer.positions));
         let signals = reduced.as_ref().map_or(layer.signals, |sums| view(sums, self.q));
         if self.g.is_empty() {
-            self.g = zeros(self.q * self.q);
+            self.g = Buffer::new(self.q * self.q);
             gram(signals, self.q, &mut self.g);
         } else {
             add_gram(signals, self.q, &mut self.g);
@@ -134,7 +137,7 @@ impl Sums {
         let shared = if sharing == Sharing::Reduce { s * s } else { s };
         mirror_scaled(self.p, r, &mut self.a);
         mirror_scaled(self.q, w / r / (n as f64 * shared), &mut self.g);
-        Kronecker::new(self.p, self.a, self.q, self.g)
+        Kronecker::new(self.p, self.a.into_vec(), self.q, self.g.into_vec())
     }
 }
 
@@ -174,9 +177,8 @@ pub(super) fn factors(
         sums.add(&**at.backward()?, |part, sums| each_layer(part, at, |l, layer| inputs(l, layer, sums)))?;
         let identity = |mut sum: Sums| {
             let unit = |k: usize| f64::from(k.is_multiple_of(sum.q + 1));
-            sum.g = (0..sum.q * sum.q).map(unit).collect();
             mirror_scaled(sum.p, at.weight(), &mut sum.a);
-            Kronecker::new(sum.p, sum.a, sum.q, sum.g)
+            Kronecker::new(sum.p, sum.a.into_vec(), sum.q, (0..sum.q * sum.q).map(unit).collect())
         };
         return total(sums)?.into_iter().map(identity).collect();
     }
@@ -188,7 +190,7 @@ pub(super) fn factors(
             })
         })
     })?;
-    total(sums)?.into_iter().map(|sum| sum.factors(at.n(), at.weight(), weight, sharing)).collect()
+    map(total(sums)?, |sum| sum.factors(at.n(), at.weight(), weight, sharing)).into_iter().collect()
 }
 
 impl<S: OuterProducts> Kfac<S> {

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 static FREE: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
 /// Numbers that are worth keeping: 64 kB.
 const LEAST: usize = 1 << 13;
-/// Numbers that are kept at most: 64 MB.
-const MOST: usize = 1 << 23;
+/// Numbers that are kept at most: 128 MB.
+const MOST: usize = 1 << 24;
 
 /// Numbers in memory that comes from earlier buffers and goes to later ones.
 #[derive(Debug, Default)]
@@ -33,6 +33,11 @@ impl Buffer {
                 buffer
             },
         ))
+    }
+
+    /// The numbers, never to be used again.
+    pub fn into_vec(mut self) -> Vec<f64> {
+        std::mem::take(&mut self.0)
     }
 
     /// `len` zeros.

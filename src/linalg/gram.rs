@@ -146,26 +146,37 @@ pub(crate) fn mirror(n: usize, matrix: &mut [f64]) {
     mirror_scaled(n, 1.0, matrix);
 }
 
-/// Multiplies the lower triangle of an `n × n` matrix `by` a number and copies it to the upper one, square by square, so that
-/// neither stays long out of the cache.
+/// Multiplies the lower triangle of an `n × n` matrix `by` a number and copies it to the upper one, square by square and block
+/// of squares by block, so that neither lines nor pages are left half used.
 pub(crate) fn mirror_scaled(n: usize, by: f64, matrix: &mut [f64]) {
     const SIDE: usize = 8;
-    for (left, top) in (0..n).step_by(SIDE).flat_map(|left| (left..n).step_by(SIDE).map(move |top| (left, top))) {
-        let (width, height) = (SIDE.min(n - left), SIDE.min(n - top));
-        let mut tile = [[0.0; SIDE]; SIDE];
-        for (c, tile) in tile.iter_mut().enumerate().take(width) {
-            // Above the diagonal of a tile on it stands whatever it is, and is overwritten below.
-            let column = &mut matrix[(left + c) * n + top..][..height];
-            column.iter_mut().zip(tile).for_each(|(m, t)| {
-                *m *= by;
-                *t = *m;
-            });
+    const BLOCK: usize = 64;
+    let corners = |first: usize, step: usize, end: usize| (first..end.min(n)).step_by(step);
+    for (left, top) in corners(0, BLOCK, n).flat_map(|left| corners(left, BLOCK, n).map(move |top| (left, top))) {
+        for column in corners(left, SIDE, left + BLOCK) {
+            for row in corners(top.max(column), SIDE, top + BLOCK) {
+                mirror_square::<SIDE>(n, by, column, row, matrix);
+            }
         }
-        for p in 0..height {
-            let end = if left == top { p } else { width };
-            let row = &mut matrix[(top + p) * n + left..][..end];
-            row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[p]);
-        }
+    }
+}
+
+/// The square of the lower triangle with the corner `(top, left)`.
+fn mirror_square<const SIDE: usize>(n: usize, by: f64, left: usize, top: usize, matrix: &mut [f64]) {
+    let (width, height) = (SIDE.min(n - left), SIDE.min(n - top));
+    let mut tile = [[0.0; SIDE]; SIDE];
+    for (c, tile) in tile.iter_mut().enumerate().take(width) {
+        // Above the diagonal of a square on it stands whatever it is, and is overwritten below.
+        let column = &mut matrix[(left + c) * n + top..][..height];
+        column.iter_mut().zip(tile).for_each(|(m, t)| {
+            *m *= by;
+            *t = *m;
+        });
+    }
+    for p in 0..height {
+        let end = if left == top { p } else { width };
+        let row = &mut matrix[(top + p) * n + left..][..end];
+        row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[p]);
     }
 }
 

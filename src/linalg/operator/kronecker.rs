@@ -6,6 +6,7 @@
 use super::closed_form::{check_positive, log_product};
 use super::{ClosedForm, Operator, SymmetricOperator};
 use crate::error::{Error, Result};
+use crate::linalg::buffer::Buffer;
 use crate::linalg::factor::SymmetricEigen;
 use crate::linalg::matrix::{multiply, view};
 use crate::linalg::vector::{dot, norm};
@@ -16,8 +17,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Kronecker {
     p: usize,
     q: usize,
-    a: Vec<f64>,
-    g: Vec<f64>,
+    a: Buffer,
+    g: Buffer,
     /// Whether inverses take the damping into the factors.
     factored: bool,
     basis: OnceLock<Arc<KroneckerBasis>>,
@@ -73,12 +74,12 @@ impl Kronecker {
     pub fn new(p: usize, a: Vec<f64>, q: usize, g: Vec<f64>) -> Result<Self> {
         Error::check_len("Kronecker factor A", p * p, a.len())?;
         Error::check_len("Kronecker factor G", q * q, g.len())?;
-        Ok(Self { p, q, a, g, factored: false, basis: OnceLock::new() })
+        Ok(Self { p, q, a: a.into(), g: g.into(), factored: false, basis: OnceLock::new() })
     }
 
     /// `A` and `G`, column-major.
     pub fn into_factors(self) -> [Vec<f64>; 2] {
-        [self.a, self.g]
+        [self.a.into_vec(), self.g.into_vec()]
     }
 
     /// `A`, column-major.
