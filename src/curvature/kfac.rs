@@ -163,7 +163,7 @@ pub(super) fn factors(
 ) -> Result<Vec<Kronecker>> {
     let mut sums = OverParts::<Vec<Sums>>::default();
     let inputs = |l: usize, layer: &Layer<'_>, sums: &mut Vec<Sums>| {
-        sums.resize_with(sums.len().max(l + 1), Sums::default);
+        sums.resize_with(at.layout().len(), Sums::default);
         if sums[l].p == 0 {
             sums[l].inputs(layer, sharing);
         }
@@ -171,7 +171,7 @@ pub(super) fn factors(
     let total = |sums: OverParts<Vec<Sums>>| {
         let join = |these: Vec<Sums>, those: Vec<Sums>| these.into_iter().zip(those).map(|(a, b)| a.join(b)).collect();
         let missing = Error::Unsupported { what: "a Kronecker-factored curvature", requirement: "a loss with curvature" };
-        sums.total(join).ok_or(missing)
+        sums.total(join).filter(|sums| sums.iter().all(|sum| sum.p > 0)).ok_or(missing)
     };
     if outputs == OutputFactor::Identity {
         sums.add(&**at.backward()?, |part, sums| each_layer(part, at, |l, layer| inputs(l, layer, sums)))?;

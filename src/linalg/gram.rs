@@ -6,11 +6,11 @@
 //! used.
 
 use super::matrix::tasks;
-use super::panels::{Room, chunk, pack, put, tile};
+use super::panels::{ByPanels, Fitted, Room, chunk, pack, put, tile};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Simd};
 
 /// Rows and columns from which packing pays.
 const LEAST: (usize, usize) = (160, 32);
@@ -64,7 +64,7 @@ impl Part<'_> {
         if self.l.nrows() < LEAST.0 || self.l.ncols() < LEAST.1 {
             self.plain();
         } else {
-            Arch::new().dispatch(self);
+            Arch::new().dispatch(Fitted(self));
         }
     }
 
@@ -83,21 +83,7 @@ impl Part<'_> {
     }
 }
 
-impl WithSimd for Part<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F64_LANES {
-            8 => self.run::<S, 24, 8>(simd),
-            4 => self.run::<S, 12, 4>(simd),
-            2 => self.run::<S, 6, 6>(simd),
-            _ => self.run::<S, 3, 3>(simd),
-        }
-    }
-}
-
-impl Part<'_> {
-    /// By panels of `H` rows and tiles of `H × W`.
+impl ByPanels for Part<'_> {
     #[inline(always)]
     fn run<S: Simd, const H: usize, const W: usize>(mut self, simd: S) {
         let l = self.l.subrows(self.first, self.l.nrows() - self.first);
@@ -119,7 +105,9 @@ impl Part<'_> {
             }
         }
     }
+}
 
+impl Part<'_> {
     /// Writes what of a tile lies in the part, given its first row and column.
     #[inline(always)]
     fn write<S: Simd, const H: usize, const W: usize>(
@@ -184,6 +172,7 @@ fn mirror_square<const SIDE: usize>(n: usize, by: f64, left: usize, top: usize, 
 mod tests {
     use super::*;
     use crate::linalg::matrix::view;
+    use pulp::WithSimd;
 
     #[test]
     fn a_mirrored_triangle_is_symmetric_and_scaled_once() {
@@ -231,7 +220,7 @@ mod tests {
                 out
             };
             let widest = run(&|part| part.fill());
-            assert_eq!(widest, run(&|part| part.with_simd(pulp::Scalar)));
+            assert_eq!(widest, run(&|part| Fitted(part).with_simd(pulp::Scalar)));
             let plain = run(&|part| part.plain());
             assert!(widest.iter().zip(&plain).all(|(a, b)| (a - b).abs() <= 1e-14 * k as f64));
         }

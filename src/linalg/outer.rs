@@ -6,9 +6,9 @@
 
 use super::buffer::Buffer;
 use super::matrix::{add_columns, add_multiply, for_blocks, multiply, tasks, view};
-use super::panels::{Room, chunk, pack, put, tile};
+use super::panels::{ByPanels, Fitted, Room, chunk, pack, put, tile};
 use faer::MatRef;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 /// Rows of each factor and columns from which packing pays.
@@ -65,7 +65,7 @@ fn share(part: Part<'_>) {
     let columns = out.len() / l.nrows();
     let tasks = tasks(l.nrows() * columns * l.ncols());
     let many = columns.div_ceil(tasks).next_multiple_of(WIDTH);
-    let fill = |(k, out): (usize, &mut [f64])| Arch::new().dispatch(Part { l, r, first: k * many, weight, add, out });
+    let fill = |(k, out): (usize, &mut [f64])| Arch::new().dispatch(Fitted(Part { l, r, first: k * many, weight, add, out }));
     if tasks == 1 {
         fill((0, out));
     } else {
@@ -85,21 +85,7 @@ struct Part<'a> {
     out: &'a mut [f64],
 }
 
-impl WithSimd for Part<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F64_LANES {
-            8 => self.run::<S, 24, 8>(simd),
-            4 => self.run::<S, 12, 4>(simd),
-            2 => self.run::<S, 6, 6>(simd),
-            _ => self.run::<S, 3, 3>(simd),
-        }
-    }
-}
-
-impl Part<'_> {
-    /// By panels of `H` rows and tiles of `H × W`.
+impl ByPanels for Part<'_> {
     #[inline(always)]
     fn run<S: Simd, const H: usize, const W: usize>(self, simd: S) {
         let (m, n) = (self.l.nrows(), self.l.ncols());
@@ -127,7 +113,9 @@ impl Part<'_> {
             }
         }
     }
+}
 
+impl Part<'_> {
     /// The rows of `R` that stand against the columns of the result, and ones against the sum, with the weights.
     #[inline(always)]
     fn pack_right<const H: usize>(&self, start: usize, len: usize, packed: &mut [f64]) {
@@ -156,6 +144,7 @@ impl Part<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulp::WithSimd;
 
     const SHAPES: [(usize, usize, usize); 6] =
         [(LEAST.0, LEAST.0, LEAST.1), (201, 203, 77), (205, 215, 193), (240, 216, 500), (3, 300, 80), (300, 300, 3)];
@@ -200,7 +189,8 @@ mod tests {
             }
             if is_packed(l, r) {
                 let mut out = vec![f64::NAN; m * (n + 1)];
-                Part { l, r, first: 0, weight: Some(&|c| w[c]), add: false, out: &mut out }.with_simd(pulp::Scalar);
+                let part = Part { l, r, first: 0, weight: Some(&|c| w[c]), add: false, out: &mut out };
+                Fitted(part).with_simd(pulp::Scalar);
                 assert_eq!(out, one, "{m} {n} {k}");
             }
         }

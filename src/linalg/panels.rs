@@ -6,10 +6,31 @@
 
 use super::buffer::Buffer;
 use faer::MatRef;
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 /// Columns in a chunk, at most: a panel of 24 rows fills three quarters of 48 kB.
 const CHUNK: usize = 192;
+
+/// Work by panels of `H` rows and tiles of `H × W`.
+pub(super) trait ByPanels {
+    fn run<S: Simd, const H: usize, const W: usize>(self, simd: S);
+}
+
+/// The same with the sizes that fit the machine's vectors and registers.
+pub(super) struct Fitted<T>(pub T);
+
+impl<T: ByPanels> WithSimd for Fitted<T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F64_LANES {
+            8 => self.0.run::<S, 24, 8>(simd),
+            4 => self.0.run::<S, 12, 4>(simd),
+            2 => self.0.run::<S, 6, 6>(simd),
+            _ => self.0.run::<S, 3, 3>(simd),
+        }
+    }
+}
 
 /// Columns of each chunk of `n` but the last, all about as long.
 pub(super) fn chunk(n: usize) -> usize {
