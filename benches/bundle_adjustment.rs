@@ -64,7 +64,7 @@ fn solve(method: &str, file: &str) {
         "lsmr" => SparseSolver::lsmr(),
         _ => SparseSolver::default(),
     };
-    (solver.stopping.ftol, solver.stopping.gtol_rel) = (1e-9, 0.0);
+    (solver.stopping.ftol, solver.stopping.gtol_rel, solver.stopping.decrease) = (1e-9, 0.0, 0.0);
     let run = Executor::new(problem, solver)
         .configure(|state: State| state.param(scene::variables(&data)).max_iters(50))
         .timer(false)

@@ -91,7 +91,7 @@ fn whole_solves(c: &mut Criterion) {
         ($p:expr, $name:literal, $solver:expr) => {
             let make = || {
                 let mut solver = $solver.bare();
-                solver.stopping.gtol_rel = 0.0;
+                (solver.stopping.gtol_abs, solver.stopping.gtol_rel) = (1e-8, 0.0);
                 solver
             };
             let n = $p.dim();

@@ -35,7 +35,7 @@ struct Ours {
 impl Ours {
     fn new(residuals: &Shared) -> Self {
         let mut solver = methods::levenberg_marquardt().bare();
-        (solver.stopping.gtol_rel, solver.stopping.ftol) = (0.0, 1e-14);
+        (solver.stopping.gtol_rel, solver.stopping.decrease, solver.stopping.ftol) = (0.0, 0.0, 1e-14);
         Self { problem: LeastSquares::new(residuals.clone()), solver }
     }
 

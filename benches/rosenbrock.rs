@@ -180,7 +180,7 @@ fn whole_solves(c: &mut Criterion) {
         ($name:literal, $solver:expr) => {
             let make = || {
                 let mut solver = $solver.bare();
-                solver.stopping.gtol_rel = 0.0;
+                (solver.stopping.gtol_abs, solver.stopping.gtol_rel) = (1e-8, 0.0);
                 solver
             };
             println!("curvkit {}: (f, iterations, costs) = {:?}", $name, ours::solve(ours::Static, make(), start, 1000));

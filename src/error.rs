@@ -196,6 +196,14 @@ pub enum Stop {
         /// `max(gtol_abs, gtol_rel ‖g₀‖∞)`.
         bound: f64,
     },
+    /// The decrement test: as far as the solver's own numbers tell, the cost is within `decrease` of its minimum.
+    Decrement {
+        /// What is left of the decrease: a negligible part of that of the run, or of the rounding of the cost, or what a step that is
+        /// lost beside the variables promises.
+        decrease: f64,
+        /// `‖·‖₂` of the way that is left.
+        distance: f64,
+    },
     /// The step test: `‖step‖ ≤ bound`.
     Step {
         /// Length of the last accepted step.
@@ -219,10 +227,30 @@ pub enum Stop {
         /// Trials of the last search.
         trials: u64,
     },
-    /// The cost fell below any bound: the problem appears unbounded below.
+    /// The cost falls without end: at least half as fast as its slope says, over ten decades of the step along a direction, or
+    /// below the bound that was set.
     Unbounded {
         /// The cost reached.
         cost: f64,
+        /// Unit direction along which it falls.
+        direction: Vec<f64>,
+    },
+    /// No minimum within reach: the decrease has dried up while the variables go on growing, as along `exp(−x)`.
+    Receding {
+        /// What the model still sees to gain.
+        decrease: f64,
+        /// The distance to a minimum that the model sees.
+        distance: f64,
+        /// `‖x‖₂` where the run ended.
+        x_norm: f64,
+    },
+    /// The gradient disagrees with the cost: the slope it gives along a step is not the one that differences of the cost show.
+    /// [`problem::check`](crate::problem::check) compares them entry by entry.
+    InconsistentDerivatives {
+        /// Slope along the step, of length one, by the gradient.
+        slope: f64,
+        /// The same by a central difference of the cost.
+        difference: f64,
     },
     /// The iteration limit was reached.
     Iterations {
@@ -278,17 +306,38 @@ pub enum Stop {
 impl Stop {
     /// True for the tests that mean success.
     pub fn converged(&self) -> bool {
-        matches!(self, Stop::Gradient { .. } | Stop::Step { .. } | Stop::Cost { .. } | Stop::Target { .. })
+        matches!(
+            self,
+            Stop::Gradient { .. } | Stop::Decrement { .. } | Stop::Step { .. } | Stop::Cost { .. } | Stop::Target { .. }
+        )
+    }
+
+    /// True for the tests whose numbers are those of the point where the run ended, which is then the answer.
+    pub(crate) fn speaks_of_a_point(&self) -> bool {
+        matches!(
+            self,
+            Stop::Gradient { .. }
+                | Stop::Decrement { .. }
+                | Stop::Step { .. }
+                | Stop::Cost { .. }
+                | Stop::NoProgress { .. }
+                | Stop::Unbounded { .. }
+                | Stop::Receding { .. }
+                | Stop::InconsistentDerivatives { .. }
+        )
     }
 
     /// One word that names the test, as used in JSON and tables.
     pub fn reason(&self) -> &'static str {
         match self {
             Stop::Gradient { .. } => "gradient",
+            Stop::Decrement { .. } => "decrement",
             Stop::Step { .. } => "step",
             Stop::Cost { .. } => "cost",
             Stop::NoProgress { .. } => "no_progress",
             Stop::Unbounded { .. } => "unbounded",
+            Stop::Receding { .. } => "receding",
+            Stop::InconsistentDerivatives { .. } => "inconsistent_derivatives",
             Stop::Iterations { .. } => "iterations",
             Stop::Deadline { .. } => "deadline",
             Stop::Target { .. } => "target",
@@ -311,7 +360,8 @@ impl Stop {
             Stop::Epochs { count, bound } => Some((count, bound)),
             Stop::Patience { count, bound, .. } => Some((count as f64, bound as f64)),
             Stop::Diverged { value, bound } => Some((value, bound)),
-            Stop::Unbounded { .. } | Stop::Failed { .. } => None,
+            Stop::InconsistentDerivatives { slope, difference } => Some((slope, difference)),
+            Stop::Decrement { .. } | Stop::Unbounded { .. } | Stop::Receding { .. } | Stop::Failed { .. } => None,
         }
     }
 }
@@ -320,12 +370,26 @@ impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Stop::Gradient { norm, bound } => write!(f, "gradient test met: {norm:.3e} <= {bound:.3e}"),
+            Stop::Decrement { decrease, distance } => {
+                write!(f, "decrement test met: {decrease:.3e} of the cost and {distance:.3e} of the way are left")
+            }
             Stop::Step { norm, bound } => write!(f, "step test met: {norm:.3e} <= {bound:.3e}"),
             Stop::Cost { change, bound } => write!(f, "cost test met: {change:.3e} <= {bound:.3e}"),
             Stop::NoProgress { gradient_norm, bound, trials } => {
-                write!(f, "no progress after {trials} trials: gradient norm {gradient_norm:.3e} > {bound:.3e}")
+                write!(f, "no progress after {trials} trials: gradient norm {gradient_norm:.3e}")?;
+                if gradient_norm > bound { write!(f, " > {bound:.3e}") } else { Ok(()) }
             }
-            Stop::Unbounded { cost } => write!(f, "the cost appears unbounded below: {cost:.3e}"),
+            Stop::Unbounded { cost, direction } => {
+                write!(f, "the cost is unbounded below: {cost:.3e} and falling along {}", Direction(direction))
+            }
+            Stop::Receding { decrease, distance, x_norm } => write!(
+                f,
+                "no minimum within reach: the model sees {decrease:.3e} to gain at a distance of {distance:.3e}, and |x| = {x_norm:.3e} keeps growing"
+            ),
+            Stop::InconsistentDerivatives { slope, difference } => write!(
+                f,
+                "the gradient disagrees with the cost: slope {slope:.3e} along the step, {difference:.3e} by differences of the cost (see problem::check)"
+            ),
             Stop::Iterations { count, bound } => write!(f, "iteration limit: {count} of {bound}"),
             Stop::Deadline { seconds, bound } => write!(f, "time limit: {seconds:.3} s > {bound:.3} s"),
             Stop::Target { cost, bound } => write!(f, "target reached: {cost:.6e} <= {bound:.6e}"),
@@ -338,5 +402,22 @@ impl std::fmt::Display for Stop {
             }
             Stop::Failed { message } => write!(f, "failed: {message}"),
         }
+    }
+}
+
+/// A direction in text: its largest entries.
+struct Direction<'a>(&'a [f64]);
+
+impl std::fmt::Display for Direction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN: usize = 4;
+        if self.0.len() <= SHOWN {
+            let entries: Vec<String> = self.0.iter().map(|v| format!("{v:.3}")).collect();
+            return write!(f, "({})", entries.join(", "));
+        }
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by(|&i, &j| self.0[j].abs().total_cmp(&self.0[i].abs()));
+        let entries: Vec<String> = order[..SHOWN].iter().map(|&i| format!("{:.3} of variable {}", self.0[i], i + 1)).collect();
+        write!(f, "({}, …)", entries.join(", "))
     }
 }

@@ -112,7 +112,7 @@ fn argmin_is_named_only_where_problems_and_solvers_meet_it() {
         "stochastic/range_test.rs",
         "stochastic/solver",
         "testbed/",
-        "fit/mod.rs",
+        "fit/phases.rs",
         "fit/glm/mod.rs",
         "study/",
         "bin/",

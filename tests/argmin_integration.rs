@@ -169,7 +169,7 @@ fn max_iterations_end_cleanly_with_the_best_point_kept() {
     let result = Executor::new(Rosenbrock, methods::newton()).configure(|s| s.param(start()).max_iters(3)).run().unwrap();
     assert_eq!(result.state().get_termination_reason(), Some(&TerminationReason::MaxItersReached));
     assert!(result.state().get_best_cost() < 24.2 && result.state().get_best_param().is_some());
-    assert!(result.solver.stop().is_none());
+    assert_eq!(result.solver.stop(), Some(&Stop::Iterations { count: 3, bound: 3 }));
     assert!(result.problem.counts["cost_count"] >= 4);
 }
 

@@ -467,7 +467,7 @@ fn units_of_the_variables_change_no_bit_of_a_bounded_run() {
                 let solver = || {
                     let mut solver = methods::$method();
                     solver.stopping = curvkit::second_order::stopping::Stopping {
-                        gtol_abs: 0.0, gtol_rel: 0.0, ftol: 1e-12, ..Default::default()
+                        gtol_rel: 0.0, decrease: 0.0, ftol: 1e-12, ..Default::default()
                     };
                     solver
                 };

@@ -106,7 +106,7 @@ fn minimize_from_a_saddle_finds_a_minimum() {
 #[test]
 fn a_run_that_does_not_converge_exits_with_one() {
     let run = json(&["minimize", "--problem", "rosenbrock", "--max-iters", "2", "--json"], 1);
-    assert_eq!((&run["converged"], &run["stop"]["reason"]), (&false.into(), &"max_iters".into()));
+    assert_eq!((&run["converged"], &run["stop"]["reason"]), (&false.into(), &"iterations".into()));
     assert_eq!((&run["stop"]["bound"], &run["iterations"]), (&2.0.into(), &2.into()));
     let unbounded = json(&["minimize", "--expr", "-x^2", "--json"], 1);
     assert_eq!(unbounded["converged"], false);

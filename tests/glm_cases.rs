@@ -249,3 +249,178 @@ fn multinomial_separation_and_aliases_are_named() {
     let mixed = of([0, 1, 2, 0, 1, 2]);
     assert!(matches!(mixed.warnings[..], [GlmWarning::Aliased(_)]), "{:?}", mixed.warnings);
 }
+
+/// Sixty answers; under the log link their maximum lies where the largest `x` has probability 1.
+const LOG_BINOMIAL_X: [f64; 60] = [
+    0.7, 0.77, 0.53, -0.94, -0.9, -0.34, 0.75, 0.9, 0.07, 0.57, -0.34, 0.64, 0.63, -0.85, 0.93, -0.31, -0.65, 0.04, 0.24, -0.97,
+    -0.7, -0.31, -0.56, 0.21, -0.83, 0.47, -0.04, -0.41, 0.94, 0.97, 0.8, 0.92, -0.83, -0.32, -0.71, -0.05, 0.87, 0.05, 0.89,
+    0.34, -0.74, 0.93, 0.3, 0.12, -0.61, 0.73, 0.72, 0.63, -0.87, 0.38, 0.93, 0.21, 0.06, 0.99, 0.87, 0.73, 0.96, -0.16, -0.39,
+    -0.61,
+];
+const LOG_BINOMIAL_ONES: [usize; 42] = [
+    0, 1, 2, 6, 7, 9, 11, 12, 14, 17, 18, 20, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 35, 36, 38, 39, 41, 42, 44, 45, 46, 47,
+    49, 50, 51, 52, 53, 54, 55, 56, 59,
+];
+
+/// Row, mean and multiplier of a boundary.
+fn boundary(found: &GlmFit) -> Vec<(usize, f64, f64)> {
+    let b = found.boundary().unwrap_or_else(|| panic!("{:?}", found.warnings));
+    b.rows.iter().zip(&b.means).zip(&b.multipliers).map(|((r, m), l)| (*r, *m, *l)).collect()
+}
+
+#[test]
+fn log_binomial_maximum_on_the_boundary_is_found_certified_and_named() {
+    let y: Vec<f64> = (0..60).map(|i| f64::from(LOG_BINOMIAL_ONES.contains(&i))).collect();
+    let found = fit(&line(Family::Binomial, Link::Log, &LOG_BINOMIAL_X, &y));
+    assert!(found.converged());
+    // On the boundary β₀ = −0.99 β₁; the derivative of the log-likelihood by β₁ vanishes there.
+    let slope = |b: f64| -> f64 {
+        let term = |(x, y): (&f64, &f64)| {
+            let (d, eta) = (x - 0.99, b * (x - 0.99));
+            if *y == 1.0 { d } else { -d * eta.exp() / -eta.exp_m1() }
+        };
+        LOG_BINOMIAL_X.iter().zip(&y).map(term).sum()
+    };
+    let (mut low, mut high) = (0.1, 2.0);
+    assert!(slope(low) > 0.0 && slope(high) < 0.0);
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if slope(middle) > 0.0 { low = middle } else { high = middle }
+    }
+    assert!((found.coefficients[1] - low).abs() < 1e-13, "{:?} {low}", found.coefficients);
+    assert!((found.coefficients[0] + 0.99 * low).abs() < 1e-13);
+    assert!((found.statistics.log_likelihood + 24.669_471_073_951_8).abs() < 1e-11, "{}", found.statistics.log_likelihood);
+    let [(row, mean, multiplier)] = boundary(&found)[..] else { panic!("{:?}", found.boundary()) };
+    // The multiplier is minus the derivative by β₀ = η at x = 0.99, with β₁ held.
+    let gain: f64 = LOG_BINOMIAL_X
+        .iter()
+        .zip(&y)
+        .map(|(x, y)| {
+            let eta = low * (x - 0.99);
+            if *y == 1.0 { 1.0 } else { -eta.exp() / -eta.exp_m1() }
+        })
+        .sum();
+    assert!(row == 53 && mean == 1.0 && (multiplier - gain).abs() < 1e-10 && gain > 0.0, "{multiplier} {gain}");
+    assert!(found.statistics.standard_errors.iter().all(|e| e.is_nan()));
+    // The same answer in other units.
+    let far: Vec<f64> = LOG_BINOMIAL_X.iter().map(|x| 1e6 * (x + 3.0)).collect();
+    let other = fit(&line(Family::Binomial, Link::Log, &far, &y));
+    assert!(other.converged() && close(1e6 * other.coefficients[1], low, 1e-8), "{:?}", other.coefficients);
+    assert!((other.statistics.log_likelihood - found.statistics.log_likelihood).abs() < 1e-9);
+}
+
+fn close(a: f64, b: f64, relative: f64) -> bool {
+    (a - b).abs() <= relative * b.abs()
+}
+
+#[test]
+fn counts_under_the_identity_have_their_maximum_where_a_mean_is_zero() {
+    // μ = β₀ + β₁ x at x = 0, 1, 2 with counts 0, 1, 5: on β₀ = 0 the slope is Σy/Σx, and Σ(1 − y/μ) = 1 + ½ − ¼ holds β₀ there.
+    let found = fit(&line(Family::Poisson, Link::Identity, &[0.0, 1.0, 2.0], &[0.0, 1.0, 5.0]));
+    assert!(found.converged());
+    assert!(found.coefficients[0].abs() < 1e-14 && (found.coefficients[1] - 2.0).abs() < 1e-14, "{:?}", found.coefficients);
+    let [(row, mean, multiplier)] = boundary(&found)[..] else { panic!("{:?}", found.boundary()) };
+    assert!(row == 0 && mean == 0.0 && (multiplier - 1.25).abs() < 1e-13, "{multiplier}");
+    // Rows that agree are all named.
+    let twice = fit(&line(Family::Poisson, Link::Identity, &[0.0, 1.0, 0.0, 2.0], &[0.0, 1.0, 0.0, 5.0]));
+    assert_eq!(twice.boundary().map(|b| b.rows.clone()), Some(vec![0, 2]));
+    assert!((twice.coefficients[1] - 2.0).abs() < 1e-13 && twice.converged());
+}
+
+/// The least cost over two coefficients by a grid that closes in on its best point.
+fn least_on_a_grid(model: &Glm, start: &[f64]) -> f64 {
+    let mut center = [start[0], start[1]];
+    let cost = |b: [f64; 2]| {
+        model
+            .data()
+            .predictor(&b)
+            .iter()
+            .enumerate()
+            .map(|(i, eta)| {
+                let half = model.data().term(i, *eta).half_deviance;
+                if half.is_nan() { f64::INFINITY } else { half }
+            })
+            .sum::<f64>()
+    };
+    let (mut best, mut width) = (cost(center), 2.0);
+    for _ in 0..400 {
+        let mut moved = false;
+        for k in 0..81 {
+            let b = [center[0] + width * (f64::from(k % 9) - 4.0) / 4.0, center[1] + width * (f64::from(k / 9) - 4.0) / 4.0];
+            let c = cost(b);
+            if c < best {
+                (best, center, moved) = (c, b, true);
+            }
+        }
+        if !moved {
+            width *= 0.7;
+        }
+        if width < 1e-13 {
+            break;
+        }
+    }
+    best
+}
+
+#[test]
+fn maxima_over_restricted_predictors_are_at_least_as_high_as_those_of_a_grid() {
+    let mut seed = 7u64;
+    let mut draw = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let pairs = [
+        (Family::Binomial, Link::Log),
+        (Family::Binomial, Link::Identity),
+        (Family::Binomial, Link::Sqrt),
+        (Family::Binomial, Link::Inverse),
+        (Family::Poisson, Link::Identity),
+        (Family::Poisson, Link::Sqrt),
+        (Family::NegativeBinomial { alpha: 0.5 }, Link::Identity),
+        (Family::Gamma, Link::Identity),
+        (Family::InverseGaussian, Link::Inverse),
+    ];
+    for (family, link) in pairs {
+        let (mut on_boundary, mut fitted) = (0, 0);
+        for _ in 0..25 {
+            let x: Vec<f64> = (0..12).map(|_| 2.0 * draw() - 1.0).collect();
+            let y: Vec<f64> = x
+                .iter()
+                .map(|x| {
+                    let mean = 0.5 + 0.45 * x;
+                    match family {
+                        Family::Binomial => f64::from(draw() < mean),
+                        Family::Gamma | Family::InverseGaussian => mean * (0.2 + 2.0 * draw()),
+                        _ => (3.0 * mean * draw()).floor(),
+                    }
+                })
+                .collect();
+            let model = line(family, link, &x, &y);
+            let found = fit(&model);
+            if found.separation().is_some() {
+                continue;
+            }
+            assert!(found.converged(), "{family} {link} {x:?} {y:?}: {:?} {:?}", found.warnings, found.polished);
+            let cost = 0.5 * found.statistics.deviance;
+            let grid = least_on_a_grid(&model, &found.coefficients).min(least_on_a_grid(&model, &model.start().unwrap()));
+            assert!(cost <= grid + 1e-9 * grid.max(1.0), "{family} {link} {x:?} {y:?}: {cost} {grid}");
+            fitted += 1;
+            on_boundary += usize::from(found.boundary().is_some());
+            // The certificate: no multiplier is negative, and the gradient is the combination of the rows that they give.
+            if let Some(b) = found.boundary() {
+                assert!(b.multipliers.iter().all(|l| *l >= 0.0));
+                assert!(found.fitted().unwrap().iter().zip(&y).enumerate().all(|(i, (m, _))| {
+                    b.rows.iter().position(|r| *r == i).is_none_or(|k| (m - b.means[k]).abs() < 1e-9 || *m > 1e9)
+                }));
+            }
+        }
+        println!("{family} {link}: {on_boundary} of {fitted} on the boundary");
+        assert!(fitted >= 10, "{family} {link}: {fitted}");
+        match (family, link) {
+            // Every likelihood vanishes at the end of the range.
+            (Family::Gamma, _) => assert_eq!(on_boundary, 0),
+            (_, Link::Log | Link::Identity) => assert!(on_boundary > 0, "{family} {link}: {on_boundary} of {fitted}"),
+            _ => {}
+        }
+    }
+}

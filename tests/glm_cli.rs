@@ -179,3 +179,16 @@ fn bad_input_exits_with_two_and_says_what_where_expected_and_found() {
         parts.iter().for_each(|part| assert!(ran.err.contains(part), "{part} not in: {}", ran.err));
     }
 }
+
+#[test]
+fn maximum_on_the_boundary_is_named_with_its_rows() {
+    let file = data("zero_mean.csv", "x,y\n0,0\n1,1\n2,5\n");
+    let args = ["glm", &file, "--response", "y", "--terms", "x", "--family", "poisson", "--link", "identity"];
+    let ran = curvkit(&args);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let certificate = ran.out.lines().find(|l| l.starts_with("certificate")).unwrap();
+    assert!(certificate.contains("maximum of the likelihood on the boundary: the fitted mean of row 1 is 0"), "{certificate}");
+    assert!(!ran.out.contains("NaN") && ran.out.contains("no standard errors"), "{}", ran.out);
+    let run = json(&args, 0);
+    assert!((estimate(&run, "x") - 2.0).abs() < 1e-12 && run["boundary"]["rows"][0] == 0 && run["converged"] == true);
+}

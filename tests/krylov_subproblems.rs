@@ -4,10 +4,15 @@ use curvkit::Error;
 use curvkit::linalg::SymmetricOperator;
 use curvkit::linalg::krylov::{Cg, CgEnd, CgLimits};
 use curvkit::linalg::operator::{DenseMatrix, Diagonal};
-use curvkit::second_order::subproblem::{CubicLanczos, Gltr, Model, Steihaug, Step, Subproblem, TruncatedCg};
+use curvkit::problem::{Erased, Function, HessianMatrix};
+use curvkit::second_order::methods;
+use curvkit::second_order::subproblem::{
+    CubicExact, CubicLanczos, Gltr, Model, MoreSorensen, Steihaug, Step, Subproblem, TruncatedCg,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::cell::Cell;
+use std::sync::Arc;
 
 type Mat = nalgebra::DMatrix<f64>;
 
@@ -580,4 +585,253 @@ fn options_out_of_range_are_refused_by_name() {
     b.max_iterations = Some(0);
     assert!(a.validate().is_err() && b.validate().is_err());
     assert!(Steihaug::default().validate().is_ok() && Gltr::exact().validate().is_ok());
+}
+
+/// The reduction for one size by a solver that starts afresh.
+fn reduction<S: Subproblem>(mut solver: S, b: &dyn SymmetricOperator, g: &[f64], size: f64) -> (f64, Vec<f64>) {
+    let (x, mut p) = (vec![0.0; g.len()], vec![0.0; g.len()]);
+    let m = model(g, b, &x);
+    solver.prepare(&m).unwrap();
+    (solver.step(&m, size, &mut p).unwrap().predicted, p)
+}
+
+#[test]
+fn lanczos_solvers_see_the_negative_curvature_outside_the_gradients_invariant_subspace() {
+    let b = Diagonal(vec![1.0, 5.0, -0.5]);
+    let g = [1.0, 0.0, 0.0];
+    // λ = ½: p₁ = −1/1.5, and the reduction is ½ (γ |p₁| + λ Δ²).
+    let expected = 0.5 / 1.5 + 0.25 * 100.0;
+    for solver in [Gltr::default(), Gltr::exact()] {
+        let (found, p) = reduction(solver, &b, &g, 10.0);
+        assert!((found - expected).abs() < 1e-13 * expected, "{found} {p:?}");
+        assert!((p[0] + 2.0 / 3.0).abs() < 1e-14 && p[1].abs() < 1e-7);
+    }
+    for size in [0.1, 1.0, 10.0] {
+        let (expected, _) = reduction(CubicExact::default(), &b, &g, size);
+        for solver in [CubicLanczos::default(), CubicLanczos::exact()] {
+            let (found, _) = reduction(solver, &b, &g, size);
+            assert!((found - expected).abs() < 1e-13 * expected, "{size}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn lanczos_solvers_in_every_invariant_subspace_find_what_the_dense_solvers_find() {
+    let mut rng = ChaCha8Rng::seed_from_u64(31);
+    for case in 0..4000 {
+        let n = rng.random_range(2..=12);
+        // Eigenvalues with many copies, whole numbers and halves, zero among them, or all different.
+        let w: Vec<f64> = (0..n)
+            .map(|_| match case % 4 {
+                0 => rng.random_range(-2i32..=4) as f64,
+                1 => [1.0, -0.5][usize::from(rng.random_range(0..4) == 0)],
+                2 => 10f64.powi(rng.random_range(-3..=3)) * [1.0, -1.0][rng.random_range(0..2)],
+                _ => rng.random_range(-1.0..2.0),
+            })
+            .collect();
+        // The gradient in a subspace of some axes, in one only for a half of the cases.
+        let single = rng.random_range(0..n);
+        let alone = case % 8 < 4;
+        let c: Vec<f64> = (0..n)
+            .map(|i| if i == single || (!alone && rng.random_range(0..2) == 0) { rng.random_range(0.5..2.0) } else { 0.0 })
+            .collect();
+        let rotated = rng.random_range(0..2) == 0;
+        let q = if rotated { Mat::from_fn(n, n, |_, _| rng.random_range(-1.0..1.0)).qr().q() } else { Mat::identity(n, n) };
+        let mut h = &q * Mat::from_diagonal(&nalgebra::DVector::from_vec(w.clone())) * q.transpose();
+        h = (&h + h.transpose()) * 0.5;
+        let g = (&q * nalgebra::DVector::from_vec(c.clone())).as_slice().to_vec();
+        let size = 10f64.powf(rng.random_range(-2.0..2.0));
+        let ball = reduction(MoreSorensen::default(), &h, &g, size);
+        let cubic = reduction(CubicExact::default(), &h, &g, size);
+        let agree = |name: &str, (found, _): (f64, Vec<f64>), (expected, p): &(f64, Vec<f64>), tolerance: f64| {
+            // Entries of H are known to rounding.
+            let allowed = tolerance * expected + 1e-14 * h.norm() * length(p).powi(2);
+            let gap = (found - expected).abs();
+            assert!(gap <= allowed, "case {case} {name}: {found} {expected}, size {size}, {w:?} {c:?}");
+        };
+        agree("exact ball", reduction(Gltr::exact(), &h, &g, size), &ball, 1e-11);
+        agree("exact cubic", reduction(CubicLanczos::exact(), &h, &g, size), &cubic, 1e-11);
+        if alone {
+            agree("ball", reduction(Gltr::default(), &h, &g, size), &ball, 1e-6);
+            agree("cubic", reduction(CubicLanczos::default(), &h, &g, size), &cubic, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn cubic_lanczos_predicts_the_decrease_of_the_cubic_model() {
+    let mut rng = ChaCha8Rng::seed_from_u64(37);
+    for case in 0..500 {
+        let (h, g) = random_case(&mut rng, case % 12);
+        let size = 10f64.powf(rng.random_range(-2.0..2.0));
+        for solver in [CubicLanczos::exact(), CubicLanczos::with_forcing(1e-12, 0.0)] {
+            let (predicted, p) = reduction(solver, &h, &g, size);
+            let decrease = -quadratic(&h, &g, &p) - length(&p).powi(3) / (3.0 * size);
+            let terms = length(&g) * length(&p) + h.norm() * length(&p).powi(2);
+            assert!((predicted - decrease).abs() <= 1e-11 * terms, "{case}: {predicted} {decrease}");
+        }
+    }
+}
+
+/// Three models of a run in units where `f` is multiplied by `2^c` and `x` by `2^s`; the steps and reductions turned back.
+fn in_units<S: Subproblem>(mut solver: S, kind: usize, c: i32, s: i32, size_power: i32) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(kind as u64);
+    let mut told = Vec::new();
+    solver.begin();
+    for round in 0..3 {
+        let n = 14;
+        let mut h = Mat::from_fn(n, n, |_, _| rng.random_range(-1.0..1.0));
+        h = if kind == 0 { &h * h.transpose() } else { (&h + h.transpose()) * 0.5 };
+        if kind == 2 {
+            h -= Mat::identity(n, n) * 2.0;
+        }
+        let unit = |v: &f64, power: i32| v * 2f64.powi(power);
+        let g: Vec<f64> = (0..n).map(|_| rng.random_range(-1.0..1.0) * 0.03f64.powi(round)).collect();
+        let x: Vec<f64> = (0..n).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let x: Vec<f64> = if kind == 2 && round == 0 { vec![0.0; n] } else { x.iter().map(|v| unit(v, s)).collect() };
+        let g: Vec<f64> = g.iter().map(|v| unit(v, c - s)).collect();
+        let h = h.map(|v| unit(&v, c - 2 * s));
+        let m = model(&g, &h, &x);
+        solver.prepare(&m).unwrap();
+        for size in [1.0, 0.25, 0.01] {
+            let mut p = vec![0.0; n];
+            let step = solver.step(&m, unit(&size, size_power), &mut p).unwrap();
+            told.extend(p.iter().map(|p| unit(p, -s)));
+            told.extend([unit(&step.predicted, -c), step.inner as f64]);
+        }
+    }
+    told
+}
+
+#[test]
+fn krylov_steps_in_other_units_of_cost_and_variables_are_the_same_bit_for_bit() {
+    for kind in 0..3 {
+        let cg = in_units(TruncatedCg::default(), kind, 0, 0, 0);
+        let steihaug = in_units(Steihaug::default(), kind, 0, 0, 0);
+        let gltr = in_units(Gltr::default(), kind, 0, 0, 0);
+        let cubic = in_units(CubicLanczos::default(), kind, 0, 0, 0);
+        for c in [-330, -66, 66, 330] {
+            for s in [-18, 0, 18] {
+                assert_eq!(in_units(TruncatedCg::default(), kind, c, s, 0), cg, "{kind} {c} {s}");
+                assert_eq!(in_units(Steihaug::default(), kind, c, s, s), steihaug, "{kind} {c} {s}");
+                assert_eq!(in_units(Gltr::default(), kind, c, s, s), gltr, "{kind} {c} {s}");
+                assert_eq!(in_units(CubicLanczos::default(), kind, c, s, 3 * s - c), cubic, "{kind} {c} {s}");
+            }
+        }
+    }
+}
+
+/// `2^c f(2^-s x)`.
+struct InUnits {
+    function: Arc<dyn Function>,
+    c: i32,
+    s: i32,
+}
+
+impl InUnits {
+    fn inner(&self, x: &[f64]) -> Vec<f64> {
+        x.iter().map(|x| x * 2f64.powi(-self.s)).collect()
+    }
+}
+
+impl Function for InUnits {
+    fn dim(&self) -> usize {
+        self.function.dim()
+    }
+    fn cost(&self, x: &[f64]) -> curvkit::Result<f64> {
+        Ok(self.function.cost(&self.inner(x))? * 2f64.powi(self.c))
+    }
+    fn gradient(&self, x: &[f64], out: &mut [f64]) -> curvkit::Result<()> {
+        self.function.gradient(&self.inner(x), out)?;
+        out.iter_mut().for_each(|g| *g *= 2f64.powi(self.c - self.s));
+        Ok(())
+    }
+    fn hessian(&self, _: &[f64]) -> curvkit::Result<HessianMatrix> {
+        Err(Error::Unsupported { what: "this function", requirement: "products" })
+    }
+    fn hessian_product(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> curvkit::Result<()> {
+        self.function.hessian_product(&self.inner(x), v, out)?;
+        out.iter_mut().for_each(|h| *h *= 2f64.powi(self.c - 2 * self.s));
+        Ok(())
+    }
+}
+
+/// Where some iterations lead from the start of a test problem, turned back into its own units.
+fn run_in_units(name: &str, method: &str, c: i32, s: i32) -> Vec<f64> {
+    let problem = curvkit::testbed::problem(name, None).unwrap();
+    let start: Vec<f64> = problem.start.iter().map(|x| x * 2f64.powi(s)).collect();
+    let erased = Erased(Arc::new(InUnits { function: problem.function, c, s }));
+    macro_rules! run {
+        ($method:ident, $solver:ident => $first:block) => {{
+            let mut $solver = methods::$method();
+            $first($solver.stopping.gtol_rel, $solver.stopping.decrease) = (0.0, 0.0);
+            ($solver.certify, $solver.escape_saddles) = (false, false);
+            $solver.minimize(&erased, start, 12).unwrap().x
+        }};
+    }
+    // The first sizes are given: what is asked for here is what the subproblems make of them.
+    let radius = Some(0.5 * 2f64.powi(s));
+    let x = match method {
+        "newton_cg" => run!(newton_cg, solver => {}),
+        "steihaug" => run!(trust_region_steihaug, solver => { solver.globalization.initial_radius = radius }),
+        "gltr" => run!(trust_region_gltr, solver => { solver.globalization.initial_radius = radius }),
+        _ => run!(cubic_lanczos, solver => {
+            solver.globalization.initial_weight = Some(2f64.powi(c - 3 * s));
+            solver.globalization.min_weight = 1e-10 * 2f64.powi(c - 3 * s);
+        }),
+    };
+    x.iter().map(|x| x * 2f64.powi(-s)).collect()
+}
+
+#[test]
+fn inexact_methods_in_other_units_of_cost_and_variables_take_the_same_steps_bit_for_bit() {
+    for name in ["rosenbrock", "beale", "wood", "biggs_exp6"] {
+        for method in ["newton_cg", "steihaug", "gltr", "cubic"] {
+            let plain = run_in_units(name, method, 0, 0);
+            for c in [-330, -66, 66, 330] {
+                for s in [-18, 0, 18] {
+                    assert_eq!(run_in_units(name, method, c, s), plain, "{name} {method} 2^{c} 2^{s}");
+                }
+            }
+        }
+    }
+}
+
+/// `scale (x² + 2y² + 3z² + xy)`.
+struct Bowl(f64);
+
+impl Function for Bowl {
+    fn dim(&self) -> usize {
+        3
+    }
+    fn cost(&self, x: &[f64]) -> curvkit::Result<f64> {
+        Ok(self.0 * (x[0] * x[0] + 2.0 * x[1] * x[1] + 3.0 * x[2] * x[2] + x[0] * x[1]))
+    }
+    fn gradient(&self, x: &[f64], out: &mut [f64]) -> curvkit::Result<()> {
+        self.hessian_product(x, x, out)
+    }
+    fn hessian(&self, _: &[f64]) -> curvkit::Result<HessianMatrix> {
+        Err(Error::Unsupported { what: "this function", requirement: "products" })
+    }
+    fn hessian_product(&self, _: &[f64], v: &[f64], out: &mut [f64]) -> curvkit::Result<()> {
+        out.copy_from_slice(&[2.0 * v[0] + v[1], v[0] + 4.0 * v[1], 6.0 * v[2]].map(|w| self.0 * w));
+        Ok(())
+    }
+}
+
+#[test]
+fn runs_on_subnormal_zero_huge_and_broken_functions_end() {
+    for scale in [0.0, 5e-324, 1e-320, 1e-310, 1e-300, 1e-160, 1.0, 1e160, 1e300, 1e307, f64::INFINITY, f64::NAN] {
+        let bowl = Erased(Arc::new(Bowl(scale)));
+        macro_rules! ends {
+            ($($method:ident),*) => {$(
+                let found = methods::$method().minimize(&bowl, vec![1.0; 3], 200);
+                match found {
+                    Ok(found) => assert!(found.x.iter().all(|x| x.is_finite()), "{scale:e} {}", stringify!($method)),
+                    Err(_) => assert!(!scale.is_finite(), "{scale:e} {}", stringify!($method)),
+                }
+            )*};
+        }
+        ends!(newton_cg, trust_region_steihaug, trust_region_gltr, cubic_lanczos);
+    }
 }

@@ -6,6 +6,7 @@ use curvkit::Error;
 use curvkit::counts::Counts;
 use curvkit::curvature::{Blocks, Curvature, Dense, Diagonal, Ekfac, EmpiricalFisher, Fisher, GaussNewton, HessianProducts};
 use curvkit::curvature::{HutchinsonDiagonal, Kfac, KroneckerDamping, MonteCarloFisher, OutputFactor, Sharing, TridiagonalKfac};
+use curvkit::linalg::Form;
 use curvkit::linalg::operator::write_dense;
 use curvkit::loss::{Loss, MulticlassHinge, SoftmaxCrossEntropy, SquaredError};
 use curvkit::model::{Activation, Batch, Convolution, Initialization, Network};
@@ -134,6 +135,24 @@ fn all_rows_are_the_whole_bit_for_bit() {
         let mut gradient = vec![0.0; case.theta.len()];
         assert_eq!(problem.partial(&case.theta, &all, &mut gradient).expect("partial"), problem.cost(&case.theta).expect("cost"));
         assert_eq!(gradient, problem.gradient(&case.theta).expect("gradient"));
+    }
+}
+
+/// The ledger holds each product once, and none where the entries were counted instead.
+#[test]
+fn products_of_matrices_without_entries_are_counted_one_by_one() {
+    for case in &cases() {
+        let problem = case.on(None, Reduction::Mean);
+        for (name, mut curvature) in curvatures(case) {
+            let counts = Counts::default();
+            let operator =
+                curvature.at(At { problem: &problem, x: &case.theta, rows: None, counts: &counts }).expect("curvature");
+            let before = counts.tally().hessian_product;
+            let mut product = vec![0.0; case.theta.len()];
+            (0..3).for_each(|_| operator.apply(&case.theta, &mut product).expect("product"));
+            let expected = if matches!(operator.form(), Form::Product) { 3 } else { 0 };
+            assert_eq!(counts.tally().hessian_product - before, expected, "{name}");
+        }
     }
 }
 

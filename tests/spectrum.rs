@@ -2,6 +2,7 @@
 
 use curvkit::error::{Error, Result};
 use curvkit::linalg::factor::SymmetricEigen;
+use curvkit::linalg::krylov::lanczos::leftmost;
 use curvkit::linalg::operator::{ClosedForm, Combination, DenseMatrix, Diagonal, LowRank, ScaledIdentity};
 use curvkit::linalg::{SymmetricOperator, vector};
 use curvkit::spectrum::{Axis, Lanczos, Quadrature, frobenius_norm, xtrace};
@@ -89,6 +90,36 @@ fn extremes_of_ill_conditioned_matrix_are_found_through_restarts() {
     assert!(!found.converged && found.products == 42);
     let kappa = found.condition_number().unwrap();
     assert!(kappa.value <= 1e3 && kappa.at_most > 1e3, "{kappa:?}");
+}
+
+/// Each product is nearly the vector itself: what is left of it after one orthogonalisation is a billionth, and mostly not
+/// orthogonal.
+#[test]
+fn ritz_vectors_of_nearly_multiple_of_identity_are_orthonormal() {
+    let matrix = Diagonal((0..120).map(|i| 1.0 + 1e-9 * (f64::from(i) / 119.0)).collect());
+    let options = Lanczos { lowest: 3, highest: 3, basis: 40, vectors: true, tolerance: 1e-14, ..Lanczos::default() };
+    let found = options.extremes(&matrix).unwrap();
+    let vectors: Vec<&[f64]> = found.lowest.iter().chain(&found.highest).map(|ritz| &ritz.vector[..]).collect();
+    for (i, v) in vectors.iter().enumerate() {
+        for (j, w) in vectors.iter().enumerate() {
+            let expected = if i == j { 1.0 } else { 0.0 };
+            assert!((vector::dot(v, w) - expected).abs() < 1e-13, "{i} {j}: {:e}", vector::dot(v, w) - expected);
+        }
+    }
+    let found = leftmost(&matrix, 30, 1, 1e-15).unwrap();
+    assert!((vector::norm(&found.vector) - 1.0).abs() < 1e-13, "{:e}", vector::norm(&found.vector) - 1.0);
+}
+
+/// Once the large eigenvalues have been found, three terms of the recurrence let them come back, in place of the others.
+#[test]
+fn leftmost_of_graded_matrix_is_exact_after_as_many_products_as_variables() {
+    let n = 60;
+    let matrix = Diagonal((0..n).map(|i| 10f64.powf(8.0 * i as f64 / (n - 1) as f64)).collect());
+    let found = leftmost(&matrix, n as u64, 1, 0.0).unwrap();
+    assert!(found.converged && found.products == n as u64);
+    // Rounding is relative to the largest eigenvalue.
+    assert!((found.value - 1.0).abs() < 1e-6 && (found.largest / 1e8 - 1.0).abs() < 1e-14, "{found:?}");
+    assert!((found.vector[0].abs() - 1.0).abs() < 1e-6 && (vector::norm(&found.vector) - 1.0).abs() < 1e-13);
 }
 
 #[test]

@@ -1,13 +1,21 @@
 //! Near-exact subproblem solvers judged by their optimality conditions, at every scale and in every degenerate case.
 
 use curvkit::linalg::SymmetricOperator;
-use curvkit::linalg::operator::{DenseMatrix, Diagonal, Pattern, SparseMatrix};
+use curvkit::linalg::operator::{DenseMatrix, Diagonal, Gram, Pattern, SparseMatrix};
 use curvkit::linalg::vector::{dot, norm};
-use curvkit::second_order::subproblem::{CubicExact, Model, MoreSorensen, Step, Subproblem};
+use curvkit::second_order::subproblem::{
+    CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, Model, MoreHebden, MoreSorensen, Steihaug, Step, Subproblem,
+    TruncatedCg, TwoDimensional,
+};
 use curvkit::testing::{assert_cubic_kkt, assert_trust_region_kkt};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+
+#[path = "subproblems/wide.rs"]
+mod wide;
+
+use wide::{Wide, WideModel};
 
 const TOLERANCE: f64 = 1e-12;
 
@@ -417,5 +425,219 @@ fn bad_input_is_a_typed_error() {
         let mut p = [0.0; 2];
         solver.step(&model(&[1.0; 2], &good), f64::INFINITY, &mut p).unwrap();
         assert_eq!(p, [-1.0, -1.0]);
+    }
+}
+
+const ALL_SCALES: [i32; 5] = [-150, -80, 0, 80, 150];
+
+/// Matrices of order one: definite, indefinite, negative definite, and singular.
+fn small_models() -> Vec<(Vec<f64>, Vec<f64>)> {
+    vec![
+        (vec![4.0, 1.0, 0.0, 1.0, 3.0, 0.5, 0.0, 0.5, 2.0], vec![1.0, -2.0, 0.7]),
+        (vec![1.0, 2.0, 0.3, 2.0, -1.0, 0.1, 0.3, 0.1, 0.5], vec![0.3, 1.0, -1.0]),
+        (vec![-1.0, 0.2, 0.0, 0.2, -2.0, 0.1, 0.0, 0.1, -3.0], vec![1.0, 0.5, 0.2]),
+        (vec![1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0], vec![1.0, -1.0, 0.3]),
+    ]
+}
+
+fn judge_ball<S: Subproblem>(mut solver: S, name: &str, entries: &[f64], g: &[f64], radius: f64) {
+    let b = DenseMatrix::new(3, entries.to_vec()).unwrap();
+    let m = Model { value: 0.0, x: &[0.0; 3], gradient: g, curvature: &b };
+    let label = || format!("{name}: B {:e}, g {:e}, radius {radius:e}", entries[0], g[0]);
+    let mut p = [f64::NAN; 3];
+    solver.prepare(&m).unwrap_or_else(|e| panic!("{}: {e}", label()));
+    let step = solver.step(&m, radius, &mut p).unwrap_or_else(|e| panic!("{}: {e}", label()));
+    let (wide, model) = (Wide::all(&p), WideModel::new(entries, g));
+    let size = Wide::dot(&wide, &wide).root();
+    assert!(size.at_most(Wide::new(radius * (1.0 + 1e-12))), "{}: {p:?}", label());
+    let (found, least) = (model.decrease(&wide), model.cauchy(Some(Wide::new(radius))));
+    let rounding = model.rounding(&wide);
+    let enough = least.times(Wide::new(1.0 - 1e-9)).at_most(found.plus(rounding));
+    assert!(enough, "{}: {p:?} {found:?} {least:?}", label());
+    let (told, exact) = (step.predicted, found.value());
+    // Reductions that underflow have lost digits, or all of them.
+    let allowed = 1e-9 * exact.abs() + rounding.value() + 1e-300;
+    assert!((told - exact).abs() <= allowed, "{}: {told:e} {exact:e}", label());
+    assert!((step.length - size.value()).abs() <= 1e-9 * size.value(), "{}: {step:?}", label());
+    let slope = Wide::dot(&model.g, &wide).value();
+    assert!((step.slope - slope).abs() <= 1e-9 * slope.abs() + rounding.value() + 1e-300, "{}: {step:?} {slope:e}", label());
+}
+
+#[test]
+fn ball_steps_at_every_scale_stay_inside_and_decrease_at_least_as_the_cauchy_point() {
+    for (b, g) in small_models() {
+        for (i, j, k) in triples() {
+            let (b, g, radius) = (scaled(&b, 10f64.powi(i)), scaled(&g, 10f64.powi(j)), 10f64.powi(k));
+            judge_ball(Steihaug::default(), "steihaug", &b, &g, radius);
+            judge_ball(Gltr::default(), "gltr", &b, &g, radius);
+            judge_ball(Gltr::exact(), "exact gltr", &b, &g, radius);
+            judge_ball(Dogleg::default(), "dogleg", &b, &g, radius);
+            judge_ball(TwoDimensional::default(), "plane", &b, &g, radius);
+            for path in PATHS {
+                judge_ball(ball_solver(path), "exact", &b, &g, radius);
+            }
+            let mut gltr = Gltr::exact();
+            let dense = DenseMatrix::new(3, b.clone()).unwrap();
+            let mut p = [0.0; 3];
+            gltr.prepare(&model(&g, &dense)).unwrap();
+            gltr.step(&model(&g, &dense), radius, &mut p).unwrap();
+            assert_trust_region_kkt(&dense, &g, radius, &p, gltr.multiplier(), TOLERANCE).unwrap();
+            let mut cubic = CubicLanczos::exact();
+            cubic.prepare(&model(&g, &dense)).unwrap();
+            let step = cubic.step(&model(&g, &dense), radius, &mut p).unwrap();
+            assert_cubic_kkt(&dense, &g, 1.0 / radius, &p, cubic.multiplier(), TOLERANCE).unwrap();
+            assert!(step.predicted.is_finite() && step.predicted >= 0.0 && step.slope.is_finite());
+        }
+    }
+    // Gradients beyond the square root of the range.
+    for (scale, radius) in [(1e160, 1.0), (1e300, 1.0), (1e-160, 1.0), (1e-300, 1e-305), (1e300, 1e-300), (1e-300, 1e300)] {
+        for (b, g) in small_models() {
+            let g = scaled(&g, scale);
+            judge_ball(Steihaug::default(), "steihaug", &b, &g, radius);
+            judge_ball(Gltr::default(), "gltr", &b, &g, radius);
+            judge_ball(Dogleg::default(), "dogleg", &b, &g, radius);
+            judge_ball(TwoDimensional::default(), "plane", &b, &g, radius);
+        }
+    }
+}
+
+fn triples() -> impl Iterator<Item = (i32, i32, i32)> {
+    ALL_SCALES.into_iter().flat_map(|i| ALL_SCALES.into_iter().flat_map(move |j| ALL_SCALES.into_iter().map(move |k| (i, j, k))))
+}
+
+#[test]
+fn newton_directions_at_every_scale_decrease_at_least_as_the_cauchy_point() {
+    fn judge<S: Subproblem>(mut solver: S, name: &str, entries: &[f64], g: &[f64], definite: bool) {
+        let b = DenseMatrix::new(3, entries.to_vec()).unwrap();
+        let m = Model { value: 0.0, x: &[0.0; 3], gradient: g, curvature: &b };
+        let mut p = [f64::NAN; 3];
+        solver.prepare(&m).unwrap();
+        let step = solver.step(&m, 1.0, &mut p).unwrap();
+        let (wide, model) = (Wide::all(&p), WideModel::new(entries, g));
+        let slope = Wide::dot(&wide, &model.g);
+        assert!(slope.0 < 0.0, "{name} {entries:?} {g:?}: {p:?}");
+        let found = model.decrease(&wide);
+        for (told, exact) in [(step.slope, slope.value()), (step.predicted, found.value())] {
+            let allowed = 1e-9 * slope.value().abs() + model.rounding(&wide).value() + 1e-300;
+            assert!((told - exact).abs() <= allowed, "{name} {entries:?} {g:?}: {step:?} {exact:e}");
+        }
+        if definite {
+            let least = model.cauchy(None).times(Wide::new(1.0 - 1e-9));
+            assert!(least.at_most(found), "{name} {entries:?} {g:?}: {p:?}");
+        }
+    }
+    for (kind, (b, g)) in small_models().into_iter().enumerate() {
+        for i in ALL_SCALES {
+            for j in ALL_SCALES {
+                let (b, g) = (scaled(&b, 10f64.powi(i)), scaled(&g, 10f64.powi(j)));
+                judge(Factorized::default(), "factorized", &b, &g, kind == 0);
+                judge(TruncatedCg::default(), "truncated", &b, &g, kind == 0);
+                if kind > 0 {
+                    continue;
+                }
+                // The damped step minimizes the model with `B + μI`.
+                for k in ALL_SCALES {
+                    let mu = 10f64.powi(k);
+                    let sum: Vec<f64> = b.iter().enumerate().map(|(k, v)| if k % 4 == 0 { v + mu } else { *v }).collect();
+                    let dense = DenseMatrix::new(3, b.clone()).unwrap();
+                    let m = Model { value: 0.0, x: &[0.0; 3], gradient: &g, curvature: &dense };
+                    let (mut solver, mut p) = (Damped::default(), [0.0; 3]);
+                    solver.prepare(&m).unwrap();
+                    let step = solver.step(&m, 1.0 / mu, &mut p).unwrap();
+                    let (damped, plain) = (WideModel::new(&sum, &g), WideModel::new(&b, &g));
+                    let least = damped.cauchy(None).times(Wide::new(1.0 - 1e-9));
+                    assert!(least.at_most(damped.decrease(&Wide::all(&p))), "{b:?} {g:?} {mu:e}: {p:?}");
+                    let exact = plain.decrease(&Wide::all(&p)).value();
+                    assert!((step.predicted - exact).abs() <= 1e-9 * exact + 1e-300, "{step:?} {exact:e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn least_squares_steps_at_every_scale_stay_inside_and_decrease_at_least_as_the_cauchy_point() {
+    let columns = [1.0, 2.0, -1.0, 0.5, 0.3, 4.0, 1.0, -2.0];
+    for i in [-75, -40, 0, 40, 75] {
+        for j in ALL_SCALES {
+            for k in ALL_SCALES {
+                let (jacobian, r) = (scaled(&columns, 10f64.powi(i)), scaled(&[1.0, -3.0, 2.0, 0.7], 10f64.powi(j)));
+                let gram = Gram::new(2, &jacobian, &r).unwrap();
+                let mut g = [0.0; 2];
+                gram.gradient(&mut g);
+                let m = Model { value: 0.0, x: &[0.0; 2], gradient: &g, curvature: &gram };
+                let wide = Wide::all(&jacobian);
+                let d = [Wide::dot(&wide[..4], &wide[..4]).root(), Wide::dot(&wide[4..], &wide[4..]).root()];
+                // In the variables D p.
+                let unit: Vec<Wide> = wide.iter().enumerate().map(|(k, v)| v.over(d[k / 4])).collect();
+                let entry = |a: usize, b: usize| Wide::dot(&unit[4 * a..4 * a + 4], &unit[4 * b..4 * b + 4]);
+                let residual = Wide::all(&r);
+                let g = (0..2).map(|a| Wide::dot(&unit[4 * a..4 * a + 4], &residual)).collect();
+                let model = WideModel { b: vec![entry(0, 0), entry(0, 1), entry(1, 0), entry(1, 1)], g };
+                let size = 10f64.powi(k);
+                let judge = |p: &[f64], step: Step, damping: f64| {
+                    if step.length / 10f64.powi(i) < 1e-290 {
+                        // No numbers hold such a step.
+                        return Wide(0.0, 0);
+                    }
+                    let z: Vec<Wide> = p.iter().zip(&d).map(|(p, d)| Wide::new(*p).times(*d)).collect();
+                    let length = Wide::dot(&z, &z).root();
+                    let label = format!("J 1e{i}, r 1e{j}, size 1e{k}: {p:?} {step:?}");
+                    assert!((step.length - length.value()).abs() <= 1e-9 * length.value(), "{label}");
+                    let found = model.decrease(&z);
+                    let exact = found.value();
+                    assert!((step.predicted - exact).abs() <= 1e-9 * exact + 1e-300, "{label} {exact:e}");
+                    let mut damped = WideModel { b: model.b.clone(), g: model.g.clone() };
+                    (damped.b[0], damped.b[3]) = (damped.b[0].plus(Wide::new(damping)), damped.b[3].plus(Wide::new(damping)));
+                    let (found, least) = match damping {
+                        0.0 => (found, model.cauchy(Some(length))),
+                        _ => (damped.decrease(&z), damped.cauchy(None)),
+                    };
+                    assert!(least.times(Wide::new(1.0 - 1e-9)).at_most(found), "{label}");
+                    length
+                };
+                let (mut solver, mut p) = (MoreHebden::default(), [0.0; 2]);
+                solver.prepare(&m).unwrap();
+                let step = solver.step(&m, size, &mut p).unwrap();
+                assert!(judge(&p, step, 0.0).at_most(Wide::new(1.1 * size)));
+                for mut solver in
+                    [Box::new(Dogleg::default()) as Box<dyn Subproblem<Region = _>>, Box::new(TwoDimensional::default())]
+                {
+                    solver.prepare(&m).unwrap();
+                    let step = solver.step(&m, size, &mut p).unwrap();
+                    assert!(judge(&p, step, 0.0).at_most(Wide::new((1.0 + 1e-12) * size)));
+                }
+                let mut solver = Damped::default();
+                solver.prepare(&m).unwrap();
+                let step = solver.step(&m, size, &mut p).unwrap();
+                judge(&p, step, 1.0 / size);
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_that_no_finite_numbers_hold_are_typed_errors() {
+    let b = DenseMatrix::new(2, vec![1e-300, 0.0, 0.0, 1e-300]).unwrap();
+    let g = [1e200, -1e200];
+    let m = Model { value: 0.0, x: &[0.0; 2], gradient: &g, curvature: &b };
+    let mut p = [0.0; 2];
+    fn ends<S: Subproblem>(mut solver: S, m: &Model<'_>, size: f64, p: &mut [f64]) {
+        if let Ok(step) = solver.prepare(m).and_then(|()| solver.step(m, size, p)) {
+            assert!(p.iter().all(|p| p.is_finite()), "{p:?}");
+            assert!(step.predicted.is_finite() && step.slope.is_finite() && step.length.is_finite(), "{step:?}");
+        }
+    }
+    for size in [1e-300, 1.0, 1e300, f64::INFINITY] {
+        ends(Factorized::default(), &m, size, &mut p);
+        ends(TruncatedCg::default(), &m, size, &mut p);
+        ends(Steihaug::default(), &m, size, &mut p);
+        ends(Gltr::default(), &m, size, &mut p);
+        ends(CubicLanczos::default(), &m, size, &mut p);
+        ends(CubicExact::default(), &m, size, &mut p);
+        ends(MoreSorensen::default(), &m, size, &mut p);
+        ends(Dogleg::default(), &m, size, &mut p);
+        ends(TwoDimensional::default(), &m, size, &mut p);
+        ends(Damped::default(), &m, size, &mut p);
     }
 }

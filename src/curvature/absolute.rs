@@ -1,6 +1,6 @@
 //! The absolute-eigenvalue Hessian `|H| = Q |Λ| Qᵀ` of saddle-free Newton methods (Dauphin et al. 2014).
 
-use super::Curvature;
+use super::{Curvature, Order};
 use crate::counts;
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
@@ -48,6 +48,9 @@ impl<O: Objective, C: Curvature<O>> Curvature<O> for Absolute<C> {
     }
     fn begin(&mut self) {
         self.of.begin();
+    }
+    fn order(&self) -> Order {
+        self.of.order()
     }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.of.accepted(step, gradient_change);

@@ -2,9 +2,10 @@
 //!
 //! With `s = x₊ − x`, `y = g₊ − g`, `ρ = 1/yᵀs`:
 //! `B₊ = B − (Bs)(Bs)ᵀ/sᵀBs + ρ yyᵀ`, `H₊ = (I − ρ s yᵀ) H (I − ρ y sᵀ) + ρ ssᵀ`
-//! (Nocedal & Wright 2006, eqs. 6.17 and 6.19). Before the first update both are scaled by `yᵀs / yᵀy` (eq. 6.20).
+//! (Nocedal & Wright 2006, eqs. 6.17 and 6.19). Before the first update `B = 0`: nothing is known, not even a scale, and
+//! line searches go along `−g` with a length of their own. The first update starts from `yᵀy / yᵀs` (eq. 6.20).
 
-use super::Curvature;
+use super::{Curvature, Order};
 use crate::error::Result;
 use crate::linalg::operator::ScaledIdentity;
 use crate::linalg::vector::{axpy, dot, norm};
@@ -57,7 +58,7 @@ impl<O: Objective> Curvature<O> for Bfgs {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
         let n = at.dim();
         if self.matrix.len() != n * n {
-            return Ok(Box::new(ScaledIdentity { n, c: 1.0 }));
+            return Ok(Box::new(ScaledIdentity { n, c: 0.0 }));
         }
         Ok(Box::new(Pair { n, matrix: &self.matrix, inverse: &self.inverse }))
     }
@@ -65,6 +66,10 @@ impl<O: Objective> Curvature<O> for Bfgs {
     fn begin(&mut self) {
         self.matrix.clear();
         self.inverse.clear();
+    }
+
+    fn order(&self) -> Order {
+        Order::QuasiNewton
     }
 
     fn accepted(&mut self, step: &[f64], change: &[f64]) {
@@ -150,6 +155,23 @@ mod tests {
                 assert!((product - f64::from(u8::from(i == j))).abs() < 1e-11);
             }
         }
+    }
+
+    #[test]
+    fn bfgs_skips_exactly_below_its_relative_curvature() {
+        // yᵀs = t ‖y‖‖s‖.
+        for (t, learns) in [(0.11, true), (0.09, false), (-0.11, false)] {
+            let mut bfgs = Bfgs { skip: 0.1, ..Bfgs::default() };
+            bfgs.update(&[1.0, 0.0], &[2.0, 0.0]);
+            let before = (bfgs.matrix.clone(), bfgs.inverse.clone());
+            bfgs.update(&[2.0, 0.0], &[3.0 * t, 3.0 * f64::sqrt(1.0 - t * t)]);
+            assert_eq!((bfgs.matrix.clone(), bfgs.inverse.clone()) != before, learns, "{t}");
+            if learns {
+                // The secant equation.
+                assert!((2.0 * bfgs.matrix[0] - 3.0 * t).abs() < 1e-14);
+            }
+        }
+        assert_eq!(Bfgs::default().skip, 1e-10);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The identity: with it, every second-order solver becomes its first-order counterpart.
 
-use super::Curvature;
+use super::{Curvature, Order};
 use crate::error::Result;
 use crate::linalg::Operator;
 use crate::linalg::operator::ScaledIdentity;
@@ -14,5 +14,8 @@ pub struct Identity;
 impl<O: Objective> Curvature<O> for Identity {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
         Ok(Box::new(ScaledIdentity { n: at.dim(), c: 1.0 }))
+    }
+    fn order(&self) -> Order {
+        Order::First
     }
 }

@@ -1,7 +1,8 @@
 //! Limited-memory BFGS: the last `memory` pairs, applied as an inverse (two-loop recursion, Nocedal 1980) or as a
-//! matrix (unrolled rank-two updates, Nocedal & Wright 2006, procedure 7.6).
+//! matrix (unrolled rank-two updates, Nocedal & Wright 2006, procedure 7.6). Before the first pair `B = 0`: nothing is known,
+//! not even a scale, and line searches go along `−g` with a length of their own.
 
-use super::Curvature;
+use super::{Curvature, Order};
 use crate::error::{Error, Result};
 use crate::linalg::operator::ScaledIdentity;
 use crate::linalg::vector::{axpy, dot, norm, scale};
@@ -73,13 +74,17 @@ impl<O: Objective> Curvature<O> for Lbfgs {
         let n = at.dim();
         if self.pairs.back().is_none_or(|p| p.s.len() != n) {
             self.pairs.clear();
-            return Ok(Box::new(ScaledIdentity { n, c: 1.0 }));
+            return Ok(Box::new(ScaledIdentity { n, c: 0.0 }));
         }
         Ok(Box::new(LbfgsMatrix { n, initial: self.initial(), pairs: &self.pairs, unrolled: OnceCell::new() }))
     }
 
     fn begin(&mut self) {
         self.pairs.clear();
+    }
+
+    fn order(&self) -> Order {
+        Order::QuasiNewton
     }
 
     fn accepted(&mut self, step: &[f64], change: &[f64]) {
@@ -190,6 +195,42 @@ mod tests {
         let (s, y) = pairs(n, 7).pop().unwrap();
         matrix.apply(&s, &mut w).unwrap();
         w.iter().zip(&y).for_each(|(w, y)| assert!((w - y).abs() < 1e-11));
+    }
+
+    #[test]
+    fn lbfgs_keeps_and_uses_its_last_pairs_only() {
+        let n = 9;
+        let v: Vec<f64> = (0..n).map(|i| (0.3 + i as f64).cos()).collect();
+        let solved = |memory: usize, pairs: &[(Vec<f64>, Vec<f64>)]| {
+            let mut lbfgs = Lbfgs::with_memory(memory).unwrap();
+            pairs.iter().for_each(|(s, y)| lbfgs.update(s, y));
+            assert_eq!(lbfgs.pairs.len(), memory.min(pairs.len()));
+            let matrix = LbfgsMatrix { n, initial: lbfgs.initial(), pairs: &lbfgs.pairs, unrolled: OnceCell::new() };
+            let (mut w, mut product) = (vec![0.0; n], vec![0.0; n]);
+            matrix.inverse(0.0).unwrap().unwrap().apply(&v, &mut w).unwrap();
+            matrix.apply(&v, &mut product).unwrap();
+            (w, product)
+        };
+        let all = pairs(n, 7);
+        for memory in 1..=7 {
+            let last = &all[7 - memory..];
+            assert_eq!(solved(memory, &all), solved(7, last), "{memory}");
+            // The pair before those is not without effect.
+            if memory < 7 {
+                assert_ne!(solved(memory, &all).0, solved(memory + 1, &all).0, "{memory}");
+            }
+        }
+        assert_eq!((Lbfgs::default().memory, Lbfgs::default().skip), (10, 1e-10));
+        assert!(Lbfgs::with_memory(0).is_err());
+    }
+
+    #[test]
+    fn lbfgs_skips_exactly_below_its_relative_curvature() {
+        for (t, learns) in [(0.11, true), (0.09, false), (-0.11, false)] {
+            let mut lbfgs = Lbfgs { skip: 0.1, ..Lbfgs::default() };
+            lbfgs.update(&[2.0, 0.0], &[3.0 * t, 3.0 * f64::sqrt(1.0 - t * t)]);
+            assert_eq!(lbfgs.pairs.len(), usize::from(learns), "{t}");
+        }
     }
 
     #[test]

@@ -45,6 +45,18 @@ pub use sr1::Sr1;
 pub use subsampled::Subsampled;
 pub use tridiagonal_kfac::{Tridiagonal, TridiagonalFactors, TridiagonalKfac};
 
+/// What a curvature knows, which decides how a run estimates the decrease that is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Order {
+    /// Second derivatives, exact or approximate: the model's prediction and the fall of the gradient tell.
+    Second,
+    /// A quasi-Newton matrix whose inverse is at hand: its own Newton step tells.
+    QuasiNewton,
+    /// Nothing: the curvature met along the run tells.
+    First,
+}
+
 /// A rule that gives the matrix `B` of the quadratic model at a point.
 ///
 /// A curvature keeps its own state (a quasi-Newton memory, a running average), never the operator it hands out.
@@ -57,6 +69,11 @@ pub trait Curvature<O: Objective> {
 
     /// A run begins: forgets what was learned in an earlier one.
     fn begin(&mut self) {}
+
+    /// What the matrix knows of the curvature. Default [`Order::Second`].
+    fn order(&self) -> Order {
+        Order::Second
+    }
 
     /// Told after each accepted step: `step = x₊ − x`, `gradient_change = ∇f(x₊) − ∇f(x)`.
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
@@ -88,6 +105,9 @@ impl<O: Objective, C: Curvature<O>, H: Curvature<O>> Curvature<O> for Certified<
     fn begin(&mut self) {
         self.model.begin();
         self.exact.begin();
+    }
+    fn order(&self) -> Order {
+        self.model.order()
     }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.model.accepted(step, gradient_change);

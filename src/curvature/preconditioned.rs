@@ -1,6 +1,6 @@
 //! A curvature with a preconditioner: [`Preconditioned`].
 
-use super::Curvature;
+use super::{Curvature, Order};
 use crate::error::Result;
 use crate::linalg::preconditioner::Preconditioner;
 use crate::linalg::{Form, Operator, SymmetricOperator};
@@ -43,6 +43,9 @@ impl<O: Objective, C: Curvature<O>, P: Preconditioner> Curvature<O> for Precondi
     fn begin(&mut self) {
         self.0.begin();
         self.1.begin();
+    }
+    fn order(&self) -> Order {
+        self.0.order()
     }
     fn accepted(&mut self, step: &[f64], gradient_change: &[f64]) {
         self.0.accepted(step, gradient_change);

@@ -1,5 +1,6 @@
 //! Symmetric rank one: a quasi-Newton matrix that may be indefinite, for trust-region subproblems.
 //!
+//! Before the first pair `B = 0`; the first one starts from `yᵀy / yᵀs`, or `‖y‖ / ‖s‖` along negative curvature.
 //! `B₊ = B + rrᵀ / rᵀs`, `r = y − Bs`; skipped if `|rᵀs| < skip ‖r‖‖s‖` (Nocedal & Wright 2006, eqs. 6.24, 6.26).
 
 use super::Curvature;
@@ -29,7 +30,7 @@ impl<O: Objective> Curvature<O> for Sr1 {
     fn at<'a>(&'a mut self, at: At<'a, O>) -> Result<Operator<'a>> {
         let n = at.dim();
         if self.matrix.len() != n * n {
-            return Ok(Box::new(ScaledIdentity { n, c: 1.0 }));
+            return Ok(Box::new(ScaledIdentity { n, c: 0.0 }));
         }
         Ok(Box::new(View { n, entries: &self.matrix }))
     }
@@ -47,7 +48,8 @@ impl Sr1 {
         let n = s.len();
         if self.matrix.len() != n * n {
             let (ys, yy) = (dot(y, s), dot(y, y));
-            let scale = if ys > 0.0 { yy / ys } else { 1.0 };
+            // Along negative curvature its magnitude: a number in the units of f and x.
+            let scale = if ys > 0.0 { yy / ys } else { norm(y) / norm(s) };
             self.matrix = vec![0.0; n * n];
             (0..n).for_each(|i| self.matrix[i * (n + 1)] = scale);
         }
@@ -98,6 +100,31 @@ mod tests {
         for i in 0..3 {
             for j in 0..3 {
                 assert!((sr1.matrix[3 * j + i] - a[i][j]).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn sr1_skips_exactly_below_its_relative_denominator() {
+        // r = y − s = (t, √(1 − t²)): rᵀs = t ‖r‖‖s‖.
+        for (t, learns) in [(0.11, true), (-0.11, true), (0.09, false), (-0.09, false)] {
+            let mut sr1 = Sr1 { skip: 0.1, ..Sr1::default() };
+            sr1.update(&[1.0, 0.0], &[1.0, 0.0]);
+            let before = sr1.matrix.clone();
+            sr1.update(&[1.0, 0.0], &[1.0 + t, f64::sqrt(1.0 - t * t)]);
+            assert_eq!(sr1.matrix != before, learns, "{t}");
+        }
+        assert_eq!(Sr1::default().skip, 1e-8);
+    }
+
+    #[test]
+    fn sr1_first_pair_sets_the_scale_also_along_negative_curvature() {
+        for c in [1.0, 1e-200, 1e200] {
+            let mut sr1 = Sr1::default();
+            sr1.update(&[2.0, 0.0], &[-6.0 * c, 0.0]);
+            // B₀ = 3c, then exact along s.
+            for (entry, wanted) in sr1.matrix.iter().zip([-3.0, 0.0, 0.0, 3.0]) {
+                assert!((entry / c - wanted).abs() < 1e-14, "{entry:e}");
             }
         }
     }

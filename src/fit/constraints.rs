@@ -8,7 +8,7 @@
 
 use super::{Finish, Finished, Fit, FitOptions, Solved, Statistics, assemble, solve};
 use crate::error::{Error, Result};
-use crate::linalg::vector::norm;
+use crate::linalg::vector::{axpy, norm};
 use crate::problem::{ActiveBound, Bounds, LeastSquares, Linearize, ResidualHessian, Residuals, Side, Tie, Tied, Ties};
 
 /// A multiplier of the wrong sign counts as zero up to this part of `‖J eᵢ‖ ‖r‖`.
@@ -153,12 +153,15 @@ pub(super) fn describe<R: ResidualHessian + 'static, S: Residuals + 'static>(
     options: &FitOptions,
     moved: Vec<usize>,
 ) -> Result<Fit> {
-    let Solved { x: z, first, finished } = solved;
-    let active = active_bounds(reduced, &z, bounds)?;
+    let Solved { x: z, cost, first, mut finished } = solved;
+    let active = active_bounds(reduced, &z, bounds);
     let x = ties.expand(&z)?;
+    if let Ok(tangent) = ties.tangent(&x) {
+        finished.degenerate.iter_mut().for_each(|d| *d = carried(d, &tangent));
+    }
     let active: Vec<ActiveBound> = active.into_iter().map(|a| ActiveBound { index: ties.free()[a.index], ..a }).collect();
-    let statistics = statistics_of(problem, &options.constraints, &active, &x)?;
-    let found = assemble(problem, x, first, finished, statistics)?;
+    let statistics = statistics_of(problem, &options.constraints, &active, &x, cost)?;
+    let found = assemble(problem, x, Solved { x: z, cost, first, finished }, statistics);
     Ok(Fit { roles: roles(ties, &active), active, moved, ..found })
 }
 
@@ -181,11 +184,15 @@ fn roles(ties: &Ties, active: &[ActiveBound]) -> Vec<Role> {
 }
 
 /// The parameters at their bounds.
-fn active_bounds<R: Residuals + 'static>(problem: &LeastSquares<R>, z: &[f64], bounds: &Bounds) -> Result<Vec<ActiveBound>> {
-    let point = problem.linearize(&z.to_vec())?;
+fn active_bounds<R: Residuals + 'static>(problem: &LeastSquares<R>, z: &[f64], bounds: &Bounds) -> Vec<ActiveBound> {
     let mut gradient = vec![0.0; z.len()];
-    point.gram()?.gradient(&mut gradient);
-    Ok(bounds.active(z, &gradient))
+    // Where the Jacobian has no value the multipliers are unknown; the parameters are at their bounds all the same.
+    if let Ok(point) = problem.linearize(&z.to_vec())
+        && let Ok(gram) = point.gram()
+    {
+        gram.gradient(&mut gradient);
+    }
+    bounds.active(z, &gradient)
 }
 
 /// Exact-Newton steps with the parameters at their bounds held there; it has converged only if they want to stay.
@@ -196,19 +203,32 @@ pub(super) fn finish_on_face<R: ResidualHessian + 'static>(
     finish: &Finish,
 ) -> Result<(Vec<f64>, Finished)> {
     let mut ties = Ties::none(x.len());
-    for a in active_bounds(problem, x, bounds)?.iter().filter(|a| a.multiplier > 0.0 || a.side == Side::Both) {
+    for a in active_bounds(problem, x, bounds).iter().filter(|a| a.multiplier > 0.0 || a.side == Side::Both) {
         ties = ties.holding(a.index, x[a.index])?;
     }
     let free = Bounds::new(ties.restrict(bounds.lower()), ties.restrict(bounds.upper()))?;
     let held = LeastSquares::new(Tied::new(problem.shared_residuals(), ties.clone())?);
     let (z, mut finished) = finish.run_within(&held, &ties.restrict(x), Some(&free))?;
     let x = ties.expand(&z)?;
-    let point = problem.linearize(&x.to_vec())?;
-    let gram = point.gram()?;
+    let tangent = ties.tangent(&x)?;
+    finished.degenerate.iter_mut().for_each(|d| *d = carried(d, &tangent));
+    let unknown = Finished { converged: false, ..finished.clone() };
+    let Ok(point) = problem.linearize(&x.to_vec()) else { return Ok((x, unknown)) };
+    let Ok(gram) = point.gram() else { return Ok((x, unknown)) };
     let level = |i: usize| ZERO_MULTIPLIER * norm(gram.column(i)) * norm(gram.residual);
     let stays = |a: &ActiveBound| ties.free().contains(&a.index) || a.multiplier >= -level(a.index);
-    finished.converged &= active_bounds(problem, &x, bounds)?.iter().all(stays);
+    finished.converged &= active_bounds(problem, &x, bounds).iter().all(stays);
     Ok((x, finished))
+}
+
+/// A direction in the free parameters as one in all, by their derivatives `tangent` (`n × k`); the largest entry stays 1.
+fn carried(d: &[f64], tangent: &[f64]) -> Vec<f64> {
+    let n = tangent.len() / d.len().max(1);
+    let mut all = vec![0.0; n];
+    d.iter().zip(tangent.chunks(n.max(1))).for_each(|(d, column)| axpy(*d, column, &mut all));
+    let largest = all.iter().copied().fold(0.0f64, |a, v| if v.abs() > a.abs() { v } else { a });
+    all.iter_mut().for_each(|v| *v /= largest);
+    all
 }
 
 /// Statistics of the parameters that nothing holds, and by the delta method of the tied ones.
@@ -217,16 +237,17 @@ pub(super) fn statistics_of<R: Residuals + 'static>(
     constraints: &Constraints,
     active: &[ActiveBound],
     x: &[f64],
+    cost: f64,
 ) -> Result<Statistics> {
     if constraints.is_none() {
-        return Statistics::at(problem, x);
+        return Ok(Statistics::at_answer(problem, x, cost));
     }
     let mut held = constraints.ties_of(x.len());
     for a in active {
         held = held.holding(a.index, x[a.index])?;
     }
     let reduced = LeastSquares::new(Tied::new(problem.shared_residuals(), held.clone())?);
-    let statistics = Statistics::at(&reduced, &held.restrict(x))?;
+    let statistics = Statistics::at_answer(&reduced, &held.restrict(x), cost);
     Ok(lift(statistics, held.free(), &held.tangent(x)?, x.len()))
 }
 

@@ -5,11 +5,13 @@
 
 pub mod basis;
 mod constraints;
+mod curved;
 pub mod finish;
 #[cfg(all(feature = "expression", feature = "dataset"))]
 mod formula;
 pub mod glm;
 mod multi_start;
+mod phases;
 mod profile;
 mod robust;
 mod separable;
@@ -20,18 +22,12 @@ mod terms;
 use crate::counts::Tally;
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::dot;
-use crate::problem::{ActiveBound, Bounds, LeastSquares, ResidualHessian, Residuals};
-use crate::second_order::methods;
-use crate::second_order::minimizer::{Minimizer, State};
-use crate::second_order::stopping::Stopping;
-use crate::second_order::{globalization::Globalization, subproblem::Subproblem};
-use argmin::core::observers::{Observe, ObserverMode};
-use argmin::core::{Executor, KV, Solver};
-use std::sync::{Arc, Mutex};
+use crate::problem::{ActiveBound, LeastSquares, ResidualHessian};
+use phases::{Phase, Solved, first_phase, into_error, second_phase, solve};
 
 pub use basis::Design;
 pub use constraints::{Constraints, Role};
-pub use finish::{Finish, Finished};
+pub use finish::{Finish, Finished, FitVerdict};
 #[cfg(all(feature = "expression", feature = "dataset"))]
 pub use formula::Formula;
 pub use glm::{GlmCovariance, GlmFit, GlmOptions, GlmWarning, glm};
@@ -125,7 +121,7 @@ pub struct Fit {
     pub parameters: Vec<f64>,
     /// `½ ‖r‖²` at the parameters.
     pub cost: f64,
-    /// Residuals at the parameters.
+    /// Residuals at the parameters; NaN if they could not be evaluated there again.
     pub residuals: Vec<f64>,
     /// What the second phase did and verified.
     pub finish: Finished,
@@ -154,31 +150,14 @@ fn display<S: serde::Serializer>(stop: &Stop, serializer: S) -> std::result::Res
 }
 
 impl Fit {
-    /// Whether the parameters are a verified local minimum, to rounding.
+    /// Whether the parameters are a verified local minimum, to rounding; it may be degenerate ([`verdict`](Self::verdict)).
     pub fn converged(&self) -> bool {
         self.finish.converged
     }
-}
 
-/// What the first phase leaves.
-struct Phase {
-    x: Vec<f64>,
-    iterations: u64,
-    counts: Tally,
-    trace: Vec<f64>,
-    stop: Stop,
-}
-
-/// Notes the cost of every iterate.
-struct Recorder(Arc<Mutex<Vec<f64>>>);
-
-impl Observe<State<Vec<f64>>> for Recorder {
-    fn observe_init(&mut self, _: &str, state: &State<Vec<f64>>, _: &KV) -> std::result::Result<(), argmin::core::Error> {
-        self.observe_iter(state, &KV::new())
-    }
-    fn observe_iter(&mut self, state: &State<Vec<f64>>, _: &KV) -> std::result::Result<(), argmin::core::Error> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(state.cost);
-        Ok(())
+    /// What the parameters are.
+    pub fn verdict(&self) -> FitVerdict {
+        self.finish.verdict()
     }
 }
 
@@ -186,7 +165,7 @@ impl Observe<State<Vec<f64>>> for Recorder {
 ///
 /// # Errors
 /// [`Error::Dimension`] or [`Error::NonFinite`] if the residuals cannot be evaluated at the start, [`Error::Config`] for an
-/// option out of range, whatever the residuals report at the answer.
+/// option out of range. What fails later ends the fit at its best point.
 ///
 /// # Example
 /// ```
@@ -225,26 +204,21 @@ pub fn fit<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, start: &[f64
     if !options.constraints.is_none() {
         return constraints::fit_constrained(problem, start, options);
     }
-    let Solved { x, first, finished } = solve(problem, start, None, options)?;
-    let statistics = Statistics::at(problem, &x)?;
-    assemble(problem, x, first, finished, statistics)
+    let solved = solve(problem, start, None, options)?;
+    let statistics = Statistics::at_answer(problem, &solved.x, solved.cost);
+    Ok(assemble(problem, solved.x.clone(), solved, statistics))
 }
 
-/// A fit without roles but free ones.
-fn assemble<R: ResidualHessian + 'static>(
-    problem: &LeastSquares<R>,
-    x: Vec<f64>,
-    first: Phase,
-    finish: Finished,
-    statistics: Statistics,
-) -> Result<Fit> {
-    let residuals = problem.residuals_at(&x)?;
-    Ok(Fit {
+/// A fit without roles but free ones, at the parameters `x`.
+fn assemble<R: ResidualHessian + 'static>(problem: &LeastSquares<R>, x: Vec<f64>, solved: Solved, statistics: Statistics) -> Fit {
+    let Solved { cost, first, finished, .. } = solved;
+    let at = problem.residuals_at(&x).ok().filter(|r| r.iter().all(|r| r.is_finite()));
+    Fit {
         roles: vec![Role::Free; x.len()],
         parameters: x,
-        cost: 0.5 * dot(&residuals, &residuals),
-        residuals,
-        finish,
+        cost: at.as_ref().map_or(cost, |r| 0.5 * dot(r, r)),
+        residuals: at.unwrap_or_else(|| vec![f64::NAN; problem.residuals().m()]),
+        finish: finished,
         iterations: first.iterations,
         counts: first.counts,
         trace: first.trace,
@@ -252,106 +226,5 @@ fn assemble<R: ResidualHessian + 'static>(
         statistics,
         active: Vec::new(),
         moved: Vec::new(),
-    })
-}
-
-/// Both phases of a fit.
-struct Solved {
-    x: Vec<f64>,
-    first: Phase,
-    finished: Finished,
-}
-
-/// Times that Newton with a line search is asked where the finish fails; only bounds need more than one.
-const SECOND_TRIES: usize = 4;
-
-/// Both phases, from a start that is feasible.
-fn solve<R: ResidualHessian + 'static>(
-    problem: &LeastSquares<R>,
-    start: &[f64],
-    bounds: Option<&Bounds>,
-    options: &FitOptions,
-) -> Result<Solved> {
-    let first = first_phase(problem, start, bounds, options)?;
-    second_phase(problem, first, bounds, options)
-}
-
-fn first_phase<R: Residuals + 'static>(
-    problem: &LeastSquares<R>,
-    start: &[f64],
-    bounds: Option<&Bounds>,
-    options: &FitOptions,
-) -> Result<Phase> {
-    match options.method {
-        Method::LevenbergMarquardt => approach(problem, start, methods::levenberg_marquardt_geodesic(), bounds, options),
-        Method::Nielsen => approach(problem, start, methods::levenberg_marquardt_nielsen(), bounds, options),
-        Method::GaussNewton => approach(problem, start, methods::gauss_newton(), bounds, options),
     }
-}
-
-fn second_phase<R: ResidualHessian + 'static>(
-    problem: &LeastSquares<R>,
-    mut first: Phase,
-    bounds: Option<&Bounds>,
-    options: &FitOptions,
-) -> Result<Solved> {
-    let finish = |x: &[f64]| match bounds {
-        None => options.finish.run(problem, x),
-        Some(bounds) => constraints::finish_on_face(problem, x, bounds, &options.finish),
-    };
-    let (mut x, mut finished) = finish(&first.x)?;
-    for _ in 0..if bounds.is_some() { SECOND_TRIES } else { 1 } {
-        if finished.converged || options.finish.max_steps == 0 {
-            break;
-        }
-        // Gauss–Newton stalled too far out: the exact Hessian, globalized, has another idea of the valley.
-        let second = approach(problem, &x, methods::newton(), bounds, options)?;
-        (first.iterations, first.counts) = (first.iterations + second.iterations, first.counts.plus(&second.counts));
-        first.trace.extend(second.trace.into_iter().skip(1));
-        (x, finished) = finish(&second.x)?;
-        if matches!(second.stop, Stop::Iterations { .. }) {
-            break;
-        }
-    }
-    Ok(Solved { x, first, finished })
-}
-
-/// Runs one of the named methods until the cost settles.
-fn approach<R, C, S, G>(
-    problem: &LeastSquares<R>,
-    start: &[f64],
-    solver: Minimizer<C, S, G>,
-    bounds: Option<&Bounds>,
-    options: &FitOptions,
-) -> Result<Phase>
-where
-    R: Residuals + 'static,
-    S: Subproblem,
-    G: Globalization<S::Region>,
-    Minimizer<C, S, G>: Solver<LeastSquares<R>, State<Vec<f64>>>,
-{
-    let mut solver = match bounds {
-        None => solver.bare(),
-        Some(bounds) => solver.bare().within(bounds.clone()),
-    };
-    // Gradients have the units of the parameters: the tests that end a fit must not depend on them.
-    solver.stopping = Stopping { gtol_abs: 0.0, gtol_rel: 0.0, ftol: options.ftol, ..Stopping::default() };
-    let costs = Arc::default();
-    let mut executor = Executor::new(problem.clone(), solver)
-        .configure(|state: State<Vec<f64>>| state.param(start.to_vec()).max_iters(options.max_iterations))
-        .timer(false);
-    if options.trace {
-        executor = executor.add_observer(Recorder(Arc::clone(&costs)), ObserverMode::Always);
-    }
-    let run = executor.run().map_err(into_error)?;
-    let trace = std::mem::take(&mut *costs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-    let iterations = run.state.iter;
-    let stop = run.solver.stop().cloned().unwrap_or(Stop::Iterations { count: iterations, bound: options.max_iterations });
-    let x = run.state.best_param.or(run.state.param).unwrap_or_else(|| start.to_vec());
-    Ok(Phase { x, iterations, counts: run.solver.tally(), trace, stop })
-}
-
-/// This crate's error out of argmin's, whose type hides it.
-fn into_error(error: argmin::core::Error) -> Error {
-    error.downcast::<Error>().unwrap_or_else(|other| Error::Problem { what: "residuals", source: other.into() })
 }

@@ -6,7 +6,7 @@
 //! # Reference
 //! McKay, Beckman & Conover (1979), Technometrics 21(2) (Latin hypercube sampling).
 
-use super::{Fit, FitOptions, fit};
+use super::{Fit, FitOptions, FitVerdict, fit};
 use crate::error::{Error, Result};
 use crate::problem::{Bounds, LeastSquares, ResidualHessian};
 use rand::prelude::*;
@@ -157,8 +157,10 @@ impl MultiStart {
 impl Minimum {
     fn is(&self, fit: &Fit) -> bool {
         let near = |(a, b): (&f64, &f64)| (a - b).abs() <= SAME_PARAMETER * a.abs().max(b.abs()).max(f64::MIN_POSITIVE);
+        // Of a degenerate minimum any point along its flat directions is one.
+        let anywhere = fit.verdict() == FitVerdict::DegenerateMinimum;
         (self.cost - fit.cost).abs() <= SAME_COST * self.cost.max(fit.cost)
-            && self.parameters.iter().zip(&fit.parameters).all(near)
+            && (anywhere || self.parameters.iter().zip(&fit.parameters).all(near))
     }
 }
 

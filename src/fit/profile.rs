@@ -93,7 +93,7 @@ pub fn profile_intervals<R: ResidualHessian + 'static>(
     let ties = options.constraints.ties_of(fit.parameters.len());
     let residuals = Arc::new(Tied::new(problem.shared_residuals(), ties.clone())?);
     let parameters = ties.restrict(&fit.parameters);
-    let s = Statistics::at(&LeastSquares::new(residuals.clone()), &parameters)?;
+    let s = Statistics::at_answer(&LeastSquares::new(residuals.clone()), &parameters, fit.cost);
     let statistics = s.with_deviation(fit.statistics.residual_standard_deviation);
     let answer = Answer { residuals, parameters, statistics, bounds: options.constraints.free_bounds(&ties)? };
     let end = |index: usize, sign: f64| {

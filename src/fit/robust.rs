@@ -7,6 +7,7 @@
 use super::constraints::statistics_of;
 use super::{Fit, FitOptions, Role, fit};
 use crate::error::{Error, Result};
+use crate::linalg::vector::dot;
 use crate::problem::{LeastSquares, ResidualHessian, Robust, RobustLoss};
 use std::sync::Arc;
 
@@ -68,7 +69,8 @@ pub fn fit_robust<R: ResidualHessian + 'static>(
     found.residuals = plain.residuals_at(&found.parameters)?;
     let n_free = found.roles.iter().filter(|role| **role == Role::Free).count();
     let (s, weights) = spread(&found.residuals, loss, scale, n_free);
-    found.statistics = statistics_of(&plain, &options.constraints, &found.active, &found.parameters)?.with_deviation(s);
+    let cost = 0.5 * dot(&found.residuals, &found.residuals);
+    found.statistics = statistics_of(&plain, &options.constraints, &found.active, &found.parameters, cost)?.with_deviation(s);
     Ok(RobustFit { fit: found, scale, weights })
 }
 

@@ -41,12 +41,12 @@ pub fn fit_separable<R: ResidualHessian + 'static>(
     let reduced = LeastSquares::new(separable);
     let first = first_phase(&reduced, &alpha, inner.as_ref(), options)?;
     let x = reduced.residuals().whole(&first.x)?;
-    let solved = second_phase(problem, Phase { x, ..first }, bounds.as_ref(), options)?;
+    let solved = second_phase(problem, &x, Phase { x: x.clone(), ..first }, bounds.as_ref(), options);
     match bounds {
         Some(bounds) => describe(problem, problem, &ties, &bounds, solved, options, moved),
         None => {
-            let statistics = Statistics::at(problem, &solved.x)?;
-            assemble(problem, solved.x, solved.first, solved.finished, statistics)
+            let statistics = Statistics::at_answer(problem, &solved.x, solved.cost);
+            Ok(assemble(problem, solved.x.clone(), solved, statistics))
         }
     }
 }

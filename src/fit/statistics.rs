@@ -136,6 +136,25 @@ impl Statistics {
         })
     }
 
+    /// At the answer of a fit, whose cost is known: where residuals or Jacobian have no value there any more, all that needs them
+    /// is NaN.
+    pub(super) fn at_answer<R: Residuals + 'static>(problem: &LeastSquares<R>, x: &[f64], cost: f64) -> Self {
+        let (m, n) = (problem.residuals().m(), x.len());
+        Self::at(problem, x).unwrap_or_else(|_| Self {
+            n_observations: m,
+            rank: 0,
+            degrees_of_freedom: m,
+            residual_sum_of_squares: 2.0 * cost,
+            residual_standard_deviation: f64::NAN,
+            standard_errors: vec![f64::NAN; n],
+            covariance: vec![f64::NAN; n * n],
+            robust_covariance: vec![f64::NAN; n * n],
+            unidentified: Vec::new(),
+            condition_number: f64::NAN,
+            collinear: Vec::new(),
+        })
+    }
+
     /// The same with another residual standard deviation: that of an M-estimator, or one known beforehand.
     pub fn with_deviation(mut self, s: f64) -> Self {
         let factor = s / self.residual_standard_deviation;
@@ -291,6 +310,44 @@ mod tests {
         assert!((s.standard_errors[1] - (0.88f64).sqrt()).abs() < 1e-12 && s.standard_errors[0].is_nan());
         assert_eq!(s.condition_number, f64::INFINITY);
         assert!(s.prediction_error(&[1.0, 1.0, 2.0], false).is_nan());
+    }
+
+    #[test]
+    fn robust_covariance_and_criteria_of_a_line_equal_those_by_hand() {
+        // Residuals 0.8, −0.6, −1, 0.6, 0.2; rows of (XᵀX)⁻¹Xᵀ: (8, 5, 2, −1, −4)/10 and (−2, −1, 0, 1, 2)/10.
+        let x: Vec<f64> = (1..=5).map(f64::from).collect();
+        let problem = LeastSquares::new(Linear(vec![vec![1.0; 5], x], vec![2.0, 4.0, 5.0, 4.0, 5.0]));
+        let s = Statistics::at(&problem, &[2.2, 0.6]).unwrap();
+        for (found, exact) in s.robust_covariance.iter().zip([0.5496, -0.1272, -0.1272, 0.0344]) {
+            assert!((found - exact).abs() < 1e-13, "{found} {exact}");
+        }
+        // R's AIC and BIC of lm(y ~ x): two coefficients and the variance.
+        let (aic, bic) = s.information_criteria();
+        assert!((aic - 16.519_539_456_645_724).abs() < 1e-12 && (bic - 15.347_853_193_948_026).abs() < 1e-12, "{aic} {bic}");
+    }
+
+    #[test]
+    fn statistics_at_an_answer_without_a_jacobian_keep_what_the_residuals_give() {
+        struct Kink;
+        impl Residuals for Kink {
+            fn n(&self) -> usize {
+                1
+            }
+            fn m(&self) -> usize {
+                2
+            }
+            fn residuals(&self, _: &[f64], out: &mut [f64]) -> Result<()> {
+                out.copy_from_slice(&[3.0, 4.0]);
+                Ok(())
+            }
+            fn jacobian(&self, _: &[f64], out: &mut [f64]) -> Result<()> {
+                out.fill(f64::INFINITY);
+                Ok(())
+            }
+        }
+        let s = Statistics::at_answer(&LeastSquares::new(Kink), &[0.0], 12.5);
+        assert_eq!((s.residual_sum_of_squares, s.n_observations), (25.0, 2));
+        assert!(s.standard_errors[0].is_nan() && s.unidentified.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod operator;
 pub(crate) mod outer;
 mod panels;
 pub(crate) mod parallel;
+pub(crate) mod power;
 pub mod preconditioner;
 pub mod vector;
 

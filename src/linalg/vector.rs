@@ -3,6 +3,7 @@
 //! Reductions run over eight accumulators under [`pulp`]'s run-time dispatch, so that a dot product uses the widest
 //! vectors of the machine; the summation order depends on the length only.
 
+use super::power::{exponent, times_power};
 use pulp::Arch;
 
 /// A contiguous vector of `f64`: the type of points and gradients.
@@ -130,6 +131,59 @@ pub fn dot_compensated(x: &[f64], y: &[f64]) -> f64 {
     )
 }
 
+/// A number `significand · 2^exponent` that may lie beyond the range.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Ranged {
+    pub significand: f64,
+    pub exponent: i32,
+}
+
+impl Ranged {
+    /// The number; infinite or zero beyond the range.
+    pub fn value(self) -> f64 {
+        times_power(self.significand, self.exponent)
+    }
+
+    /// A product whose factors are in range.
+    pub fn product(factors: &[f64]) -> Self {
+        factors.iter().fold(Self { significand: 1.0, exponent: 0 }, |all, factor| {
+            let e = exponent(*factor);
+            Self { significand: all.significand * times_power(*factor, -e), exponent: all.exponent + e }
+        })
+    }
+
+    /// The sum, in units of the larger exponent.
+    pub fn plus(self, other: Self) -> Self {
+        if self.significand == 0.0 {
+            return other;
+        }
+        let (large, small) =
+            if other.exponent > self.exponent && other.significand != 0.0 { (other, self) } else { (self, other) };
+        let added = times_power(small.significand, small.exponent - large.exponent);
+        Self { significand: large.significand + added, ..large }
+    }
+
+    pub fn negated(self) -> Self {
+        Self { significand: -self.significand, ..self }
+    }
+}
+
+/// `xᵀy` at every scale: the products are taken in units in which they stay in range, where they do not without.
+#[inline]
+pub(crate) fn dot_in_range(x: &[f64], y: &[f64]) -> Ranged {
+    let s = dot(x, y);
+    if s.is_finite() && s.abs() > 1e-200 { Ranged { significand: s, exponent: 0 } } else { dot_rescaled(x, y) }
+}
+
+#[cold]
+fn dot_rescaled(x: &[f64], y: &[f64]) -> Ranged {
+    let (e, f) = (exponent(norm_inf(x)), exponent(norm_inf(y)));
+    let n = x.len().min(y.len());
+    let product = |i: usize| times_power(x[i], -e) * times_power(y[i], -f);
+    let significand = if n < SHORT { (0..n).map(product).sum() } else { lanes(n, product) };
+    Ranged { significand, exponent: e + f }
+}
+
 /// `‖x‖₂`, safe against overflow and underflow of the squares.
 #[inline]
 pub fn norm(x: &[f64]) -> f64 {
@@ -143,7 +197,14 @@ fn norm_rescaled(x: &[f64]) -> f64 {
     if m == 0.0 || !m.is_finite() {
         return m;
     }
-    m * lanes(x.len(), |i| (x[i] / m) * (x[i] / m)).sqrt()
+    // By a power of two and in the order of `dot`, so that a change of units changes no digit.
+    let e = exponent(m);
+    let square = |i: usize| {
+        let v = times_power(x[i], -e);
+        v * v
+    };
+    let s = if x.len() < SHORT { (0..x.len()).map(square).sum() } else { lanes(x.len(), square) };
+    times_power(f64::sqrt(s), e)
 }
 
 /// `‖D x‖₂` for `D = diag(d)`, safe against overflow and underflow of the squares.
@@ -252,6 +313,13 @@ mod tests {
         assert!((norm(&[3e200, 4e200]) / 5e200 - 1.0).abs() < 1e-15);
         assert!((norm(&[3e-200, 4e-200]) / 5e-200 - 1.0).abs() < 1e-15);
         assert_eq!(norm(&[0.0; 3]), 0.0);
+        for n in [3, 31, 77] {
+            let x: Vec<f64> = (0..n).map(|i| (i as f64 * 0.37).sin()).collect();
+            for e in [-900, -600, -3, 5, 700, 1000] {
+                let scaled: Vec<f64> = x.iter().map(|x| times_power(*x, e)).collect();
+                assert_eq!(norm(&scaled), times_power(norm(&x), e), "{n} {e}");
+            }
+        }
         assert!(norm_inf(&[1.0, f64::NAN]).is_nan());
     }
 

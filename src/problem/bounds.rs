@@ -191,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn bounds_bind_only_where_the_derivative_pushes_against_them() {
+        let b = Bounds::new(vec![0.0, -INF, 3.0], vec![1.0, 2.0, 3.0]).unwrap();
+        for (i, value, slopes, binding) in [
+            (0, 0.0, [-1e-300, 0.0, 1e-300], [false, false, true]),
+            (0, 1.0, [-1e-300, 0.0, 1e-300], [true, false, false]),
+            (0, 0.5, [-1.0, 0.0, 1.0], [false; 3]),
+            (1, -1e300, [-1.0, 0.0, 1.0], [false; 3]),
+            (2, 3.0, [-1.0, 0.0, 1.0], [true; 3]),
+        ] {
+            assert_eq!(slopes.map(|slope| b.binds(i, value, slope)), binding, "variable {i} at {value}");
+        }
+    }
+
+    #[test]
     fn projected_gradient_ignores_what_a_bound_holds_back() {
         let b = Bounds::new(vec![0.0, 0.0, 0.0, 3.0], vec![1.0, 1.0, 1.0, 3.0]).unwrap();
         let x = [0.0, 1.0, 0.5, 3.0];

@@ -13,18 +13,11 @@ pub(crate) fn borrow<O>(problem: &Problem<O>) -> Result<&O> {
     problem.problem.as_ref().ok_or(Error::Unsupported { what: "a run", requirement: "a problem" })
 }
 
-/// The point that meets the gradient test is the answer, although steps accepted in the rounding of `f` may have let an
-/// earlier point have a cost lower by this relative amount: argmin would hand out that one.
-const ANSWER: f64 = 1e-8;
-
-/// Whether the point of cost `cost` where a run ended, and not the `best` one before, is its answer.
-pub(crate) fn is_answer(stop: &Stop, cost: f64, best: f64) -> bool {
-    matches!(stop, Stop::Gradient { .. }) && cost - best <= ANSWER * cost.abs()
-}
-
-/// Ends the run: records the reason in argmin's state.
+/// Ends the run: records the reason in argmin's state. A stop that speaks of the point where the run ended makes that the
+/// answer, although steps accepted in the rounding of `f` may have let an earlier point have a cost lower by a few digits:
+/// argmin would hand out that one.
 pub(crate) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
-    if state.cost > state.best_cost && is_answer(stop, state.cost, state.best_cost) {
+    if state.cost > state.best_cost && stop.speaks_of_a_point() {
         state.best_cost = f64::INFINITY;
     }
     let reason = match stop.converged() {
@@ -32,6 +25,14 @@ pub(crate) fn terminate<P>(state: &mut State<P>, stop: &Stop) {
         false => TerminationReason::SolverExit(stop.to_string()),
     };
     state.termination_status = TerminationStatus::Terminated(reason);
+}
+
+/// The end that argmin is about to make: its iteration limit or its target.
+pub(crate) fn limit<P>(state: &State<P>) -> Option<Stop> {
+    if state.iter >= state.max_iters {
+        return Some(Stop::Iterations { count: state.iter, bound: state.max_iters });
+    }
+    (state.best_cost <= state.target_cost).then_some(Stop::Target { cost: state.best_cost, bound: state.target_cost })
 }
 
 /// Writes a run's totals into argmin's counters; only evaluations of the problem, under argmin's names.

@@ -99,16 +99,30 @@ pub(super) fn start(model: &Model<'_>, x_norm: f64, scaled_x_norm: Option<f64>) 
     let gradient_norm = norm(g);
     if scaled_x_norm.is_some() {
         // In variables scaled by the columns of J the diagonal of JᵀJ is 1.
-        return Ok(Start { gradient_norm, x_norm, scaled_x_norm, largest_diagonal: Some(1.0), gradient_curvature: None });
+        return Ok(Start {
+            cost: model.value,
+            gradient_norm,
+            x_norm,
+            scaled_x_norm,
+            largest_diagonal: Some(1.0),
+            gradient_curvature: None,
+        });
     }
     // A product-only operator is not charged for a first guess.
     if matches!(model.curvature.form(), Form::Product) || gradient_norm == 0.0 {
-        return Ok(Start { gradient_norm, x_norm, scaled_x_norm, largest_diagonal: None, gradient_curvature: None });
+        return Ok(Start {
+            cost: model.value,
+            gradient_norm,
+            x_norm,
+            scaled_x_norm,
+            largest_diagonal: None,
+            gradient_curvature: None,
+        });
     }
     let mut work = vec![0.0; g.len()];
     let largest_diagonal =
         operator::write_diagonal(model.curvature, &mut work).then(|| work.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     model.curvature.apply(g, &mut work)?;
     let along = g.iter().zip(&work).map(|(g, b)| (g / gradient_norm) * (b / gradient_norm)).sum();
-    Ok(Start { gradient_norm, x_norm, scaled_x_norm, largest_diagonal, gradient_curvature: Some(along) })
+    Ok(Start { cost: model.value, gradient_norm, x_norm, scaled_x_norm, largest_diagonal, gradient_curvature: Some(along) })
 }

@@ -13,7 +13,7 @@
 //! | [`cubic_regularization`] | Hessian | [`CubicExact`] | [`CubicWeight`] |
 //! | [`cubic_lanczos`] | Hessian products | [`CubicLanczos`] | [`CubicWeight`] |
 //! | [`saddle_free_newton`] | absolute Hessian | [`Factorized`] | [`Armijo`] |
-//! | [`bfgs`], [`lbfgs`] | quasi-Newton | [`Factorized`] (inverse) | [`HagerZhang`] |
+//! | [`bfgs`], [`lbfgs`] | quasi-Newton | [`Factorized`] (inverse) | [`StrongWolfe`] |
 //! | [`sr1`] | SR1 | [`MoreSorensen`] | [`TrustRegion`] |
 //! | [`gauss_newton`] | Gauss–Newton | [`Factorized`] (QR) | [`Armijo`] |
 //! | [`levenberg_marquardt`] | Gauss–Newton | [`MoreHebden`] | [`MinpackRadius`] |
@@ -32,7 +32,7 @@
 //! [`with_curvature`](Minimizer::with_curvature) puts another matrix under the same method, and
 //! [`Minimizer::new`] takes any pairing that makes sense.
 
-use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, HagerZhang, InitialStep, MinpackRadius, TrustRegion};
+use super::globalization::{Armijo, CubicWeight, DampingControl, Fixed, InitialStep, MinpackRadius, StrongWolfe, TrustRegion};
 use super::minimizer::Minimizer;
 use super::subproblem::{
     CubicExact, CubicLanczos, Damped, Dogleg, Factorized, Gltr, MoreHebden, MoreSorensen, SparseSolver, Steihaug, TruncatedCg,
@@ -60,13 +60,10 @@ pub fn newton_cg_preconditioned() -> Minimizer<PreconditionedProducts, Truncated
 }
 
 /// Trust region with the subproblem solved to rounding (Moré & Sorensen 1983). Variables whose sizes differ much at the start
-/// are measured in these, and the first radius is then 0.3 of the start's length. The relative gradient test waits until the
-/// cost changes by less than 1e-7 of itself: the last steps are cheap, and valleys far out look like minima.
+/// are measured in these, and the first radius is then 0.3 of the start's length.
 pub fn trust_region_exact() -> Minimizer<Hessian, MoreSorensen, TrustRegion> {
     let radius = TrustRegion { relative_radius: 0.3, ..TrustRegion::default() };
-    let mut solver = Minimizer::new(Hessian, MoreSorensen::in_typical_sizes(), radius);
-    solver.stopping.settled = 1e-7;
-    solver
+    Minimizer::new(Hessian, MoreSorensen::in_typical_sizes(), radius)
 }
 
 /// Matrix-free trust region by conjugate gradients truncated at the boundary (Toint 1981, Steihaug 1983).
@@ -163,14 +160,20 @@ pub fn natural_gradient() -> Minimizer<Fisher, Damped, DampingControl> {
     Minimizer::new(Fisher, Damped::default(), DampingControl::default())
 }
 
-/// Dense BFGS with the Hager–Zhang line search.
-pub fn bfgs() -> Minimizer<Bfgs, Factorized, HagerZhang> {
-    Minimizer::new(Bfgs::default(), Factorized::default(), HagerZhang::default())
+/// The search of quasi-Newton methods: Moré & Thuente's, which needs fewer evaluations here than Hager & Zhang's. With `c₂ = 0.7`
+/// and tenfold extrapolation the runs on the test problems are shorter than with 0.9 and fourfold, by a tenth.
+fn quasi_newton_search() -> StrongWolfe {
+    StrongWolfe { curvature: 0.7, extrapolation: 10.0, ..StrongWolfe::default() }
 }
 
-/// L-BFGS with ten pairs and the Hager–Zhang line search (Liu & Nocedal 1989; Hager & Zhang 2006).
-pub fn lbfgs() -> Minimizer<Lbfgs, Factorized, HagerZhang> {
-    Minimizer::new(Lbfgs::default(), Factorized::default(), HagerZhang::default())
+/// Dense BFGS with a strong Wolfe search (Nocedal & Wright 2006, Algorithm 6.1).
+pub fn bfgs() -> Minimizer<Bfgs, Factorized, StrongWolfe> {
+    Minimizer::new(Bfgs::default(), Factorized::default(), quasi_newton_search())
+}
+
+/// L-BFGS with ten pairs and a strong Wolfe search (Liu & Nocedal 1989).
+pub fn lbfgs() -> Minimizer<Lbfgs, Factorized, StrongWolfe> {
+    Minimizer::new(Lbfgs::default(), Factorized::default(), quasi_newton_search())
 }
 
 /// SR1 in a trust region (Conn, Gould & Toint 1991).

@@ -7,40 +7,40 @@
 //! prepare the subproblem      (factorize, or nothing)
 //! repeat   p = step(size);  judge(predicted, actual, slopes)   until a size is accepted
 //! x ← x + p, g ← ∇f(x), tell the curvature
-//! gradient test; certificate; leave a saddle along negative curvature
+//! estimate what is left; certificate; leave a saddle along negative curvature
 //! ```
 //!
 //! Rejected trials evaluate costs only: no curvature, no gradient, no new factorization where one can be reused.
 //! Where a reduction drowns in the rounding of `f`, it is measured by the gradients at both ends,
 //! `−½ (g + g₊)ᵀp` (exact for quadratics; compare Conn, Gould & Toint 2000, §17.4.2).
 
-use super::bounded::{Face, Use, binding, propose};
-use super::certificate::{Certificate, Certifier, Depth, PointKind};
-use super::escape::leave_saddle;
+use super::bounded::{Face, Use, propose};
+use super::certificate::{Certificate, Certifier};
+use super::convergence::{Convergence, Left, Taken};
 use super::evaluation::{Point, ROUNDING, Trials, start};
 use super::globalization::{Globalization, Trial, Verdict};
 use super::state::{
-    ArgminResult, borrow, drain, first_point, overtime, record, take_start, terminate, wants_counts, wants_first_counts,
+    ArgminResult, borrow, drain, first_point, limit, overtime, record, take_start, terminate, wants_counts, wants_first_counts,
 };
 use super::stopping::Stopping;
 use super::subproblem::{Model, Subproblem};
-use crate::counts::{self, Counts, Tally};
-use crate::curvature::Curvature;
+use super::watch::{Ray, SUSPICIOUS, Watch, inconsistent, unbounded};
+use crate::counts::{Counts, Tally};
+use crate::curvature::{Curvature, Order};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
-use crate::linalg::vector::{add_scaled, all_finite, norm};
+use crate::linalg::vector::{add_scaled, all_finite, dot, norm};
 use crate::problem::{At, Bounds, Objective};
-use argmin::core::{Problem, Solver};
+use argmin::core::{Problem, Solver, TerminationStatus};
+use std::borrow::Cow;
 use std::time::Instant;
 
 mod access;
+mod answer;
 mod direct;
 
 pub use super::state::State;
 pub use direct::Solution;
-
-/// Saddles left in one run before the run ends at the next one.
-const MAX_ESCAPES: u64 = 50;
 
 /// An argmin solver made of a curvature, a subproblem and a globalization.
 ///
@@ -78,9 +78,11 @@ struct Run {
     gradient_norm: f64,
     /// Change of the cost by the last step.
     change: Option<f64>,
-    /// Lowest `‖g‖∞` so far, and the steps since then that changed the cost by rounding only.
-    lowest_gradient: f64,
-    stalled: u64,
+    convergence: Convergence,
+    watch: Watch,
+    /// Certificates after which the run had to go on, and `‖g‖∞` at the last one.
+    vain: u64,
+    vain_gradient: f64,
     counts: Counts,
     certificate_counts: Counts,
     certificate_seconds: f64,
@@ -127,7 +129,8 @@ where
         C: Curvature<O>,
     {
         self.stopping.validate()?;
-        self.run = Run::default();
+        let convergence = std::mem::take(&mut self.run.convergence);
+        self.run = Run { convergence, ..Run::default() };
         self.curvature.begin();
         self.subproblem.begin();
         self.scratch.started = self.stopping.deadline.map(|_| Instant::now());
@@ -135,17 +138,26 @@ where
         let point = first_point(problem, x, &self.run.counts)?;
         self.run.gradient_norm = self.measure(point.x.as_slice(), point.gradient.as_slice());
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
+        self.run.convergence.begin(point.x.as_slice(), point.cost);
+        self.run.watch.begin(point.cost, self.run.gradient_norm);
         Ok(point)
     }
 
-    /// One iteration; an error ends the run, since it must not lose the best point.
-    fn advance<O>(&mut self, problem: &O, here: &Point<O::Point>, spare: Option<O::Point>) -> Iteration<O::Point>
+    /// One iteration from `here`, where `best` is a lower point of the run, if there is one; an error ends the run, since it must
+    /// not lose the best point.
+    fn advance<O>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        spare: Option<O::Point>,
+        best: Option<(&O::Point, f64)>,
+    ) -> Iteration<O::Point>
     where
         O: Objective,
         C: Curvature<O>,
     {
-        self.iterate(problem, here, spare)
-            .unwrap_or_else(|error| (None, Accepted::default(), Some(Stop::Failed { message: error.to_string() })))
+        let iteration = self.iterate(problem, here, spare).and_then(|end| self.conclude(problem, here, end, best));
+        iteration.unwrap_or_else(|error| (None, Accepted::default(), Some(Stop::Failed { message: error.to_string() })))
     }
 
     /// One search from `here` to an accepted point; `spare` is a buffer for trial points.
@@ -199,6 +211,7 @@ where
         };
         let p = &mut self.scratch.p;
         p.resize(x.len(), 0.0);
+        let mut ray = Ray::new(self.run.convergence.horizon());
         loop {
             let mut trial = spare.take().unwrap_or_else(|| here.x.clone());
             let step = propose(&mut self.subproblem, model, face.as_ref(), &mut done.used, size, p, trial.as_mut_slice())?;
@@ -214,6 +227,14 @@ where
             }
             let mut tried = trials.evaluate(At { x: &trial, ..at }, p, size, &step)?;
             let mut verdict = self.globalization.judge(&tried.numbers);
+            if ray.falls(tried.numbers.actual, dot(g, p), tried.numbers.length) {
+                return Ok(Err(unbounded(here.cost, p)));
+            }
+            if done.trials == SUSPICIOUS
+                && let Some(stop) = inconsistent(at, self.bounds.as_ref(), here, p, &self.run.convergence)?
+            {
+                return Ok(Err(stop));
+            }
             if let Verdict::Accept { size: chosen, next } = verdict {
                 if chosen != size {
                     // The search returns to an earlier trial: made again, since that is rare and storing each is not.
@@ -225,7 +246,9 @@ where
                     Some(gradient) => gradient,
                     None => trials.gradient(At { x: &trial, ..at })?,
                 };
-                if tried.cost.is_finite() && all_finite(gradient.as_slice()) {
+                let rises = tried.cost > here.cost + ROUNDING * f64::EPSILON * here.cost.abs();
+                let refused = rises && self.run.watch.returned;
+                if tried.cost.is_finite() && all_finite(gradient.as_slice()) && !refused {
                     done.numbers = Some(tried.numbers);
                     self.run.size = Some(next);
                     return Ok(Ok(Point { x: trial, cost: tried.cost, gradient }));
@@ -244,45 +267,6 @@ where
         }
     }
 
-    /// Looks at the exact curvature of a stationary point: fills the certificate, and returns a better point if
-    /// there is negative curvature to leave along.
-    fn examine<O>(&mut self, problem: &O, here: &Point<O::Point>) -> Result<Option<Point<O::Point>>>
-    where
-        O: Objective,
-        C: Curvature<O>,
-    {
-        if !self.certify && !self.escape_saddles {
-            return Ok(None);
-        }
-        let began = Instant::now();
-        let at = At { problem, x: &here.x, rows: None, counts: &self.run.certificate_counts };
-        let depth = if self.certify { Depth::Full } else { Depth::Sign };
-        let certifier = self.scratch.certifier.get_or_insert_with(Box::default);
-        let (x, g) = (here.x.as_slice(), here.gradient.as_slice());
-        let mut examined = match (self.curvature.exact(at), &self.bounds) {
-            (None, _) => Certificate::undetermined(self.run.gradient_norm),
-            (Some(operator), None) => certifier.examine(&*operator?, self.run.gradient_norm, depth)?,
-            (Some(operator), Some(bounds)) => {
-                certifier.examine_free(&*operator?, &binding(bounds, x, g), self.run.gradient_norm, depth)?
-            }
-        };
-        examined.active = self.bounds.as_ref().map_or(Vec::new(), |bounds| bounds.active(x, g));
-        counts::add(&self.run.certificate_counts.factorization, certifier.factorizations());
-        self.run.certificate_seconds += began.elapsed().as_secs_f64();
-        let saddle = examined.verdict == PointKind::Saddle;
-        self.run.certificate = self.certify.then_some(examined);
-        if !saddle || !self.escape_saddles || self.run.escapes >= MAX_ESCAPES {
-            return Ok(None);
-        }
-        let at = At { counts: &self.run.counts, ..at };
-        let better = leave_saddle(at, self.bounds.as_ref(), here, certifier.direction(), certifier.leftmost())?;
-        if better.is_some() {
-            self.run.escapes += 1;
-            self.run.certificate = None;
-        }
-        Ok(better)
-    }
-
     /// Everything of one iteration but the bookkeeping of argmin's state. Returns the new point, if any, with the
     /// numbers of the step, and the stop, if any.
     fn iterate<O>(&mut self, problem: &O, here: &Point<O::Point>, spare: Option<O::Point>) -> Result<Iteration<O::Point>>
@@ -290,59 +274,102 @@ where
         O: Objective,
         C: Curvature<O>,
     {
-        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, self.run.change, here.cost) {
-            // Only a start (or a reloaded state) that already meets the gradient test comes here.
-            return self.stationary(problem, here, None, Accepted::default());
+        if self.stopping.at_rest(self.run.gradient_norm) {
+            // Only a start (or a reloaded state) that leaves nothing to do comes here.
+            return self.arrive(problem, here, None, Accepted::default(), Left::NOTHING);
         }
         let (there, accepted) = match self.search(problem, here, spare)? {
-            Outcome::Stayed(stop) => return Ok((None, Accepted::default(), Some(stop))),
+            Outcome::Stayed(stop) => return self.stuck(problem, here, stop),
             Outcome::Moved(there, accepted) => (there, accepted),
         };
-        let change = &mut self.scratch.change;
-        change.resize(there.x.as_slice().len(), 0.0);
-        add_scaled(there.gradient.as_slice(), -1.0, here.gradient.as_slice(), change);
-        self.curvature.accepted(&self.scratch.p, change);
-        self.run.gradient_norm = self.measure(there.x.as_slice(), there.gradient.as_slice());
-        self.run.change = Some(here.cost - there.cost);
-        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, self.run.change, there.cost) {
-            return self.stationary(problem, here, Some(there), accepted);
+        let left = self.note(problem, here, &there, &accepted)?;
+        if self.seems_done(left, self.curvature.order(), there.cost) {
+            return self.arrive(problem, here, Some(there), accepted, left);
         }
-        let length = accepted.numbers.map_or(0.0, |t| t.length);
-        let x = there.x.as_slice();
-        let x_norm = || self.subproblem.scaled_norm(x).unwrap_or_else(|| norm(x));
-        let stop = self
-            .stopping
-            .after_step(length, x_norm, here.cost, there.cost)
-            .or_else(|| self.run.stall(here.cost - there.cost, there.cost, self.stopping.max_stalled));
-        Ok((Some(there), accepted, stop))
+        match self.after_step(problem, here, &there, &accepted, left)? {
+            Some(stop @ Stop::NoProgress { .. }) => {
+                let (better, stop) = self.last_look(problem, &there, stop)?;
+                Ok((better.or(Some(there)), accepted, stop))
+            }
+            stop => Ok((Some(there), accepted, stop)),
+        }
     }
 
-    /// The gradient test is met at `there` (or at `here`, the start): stop, or leave along negative curvature.
-    fn stationary<O>(
-        &mut self,
-        problem: &O,
-        here: &Point<O::Point>,
-        there: Option<Point<O::Point>>,
-        accepted: Accepted,
-    ) -> Result<Iteration<O::Point>>
+    /// Takes note of an accepted step: tells the curvature, and estimates what is left.
+    fn note<O>(&mut self, problem: &O, here: &Point<O::Point>, there: &Point<O::Point>, accepted: &Accepted) -> Result<Left>
     where
         O: Objective,
         C: Curvature<O>,
     {
-        let stop = Stop::Gradient { norm: self.run.gradient_norm, bound: self.run.gradient_bound };
-        match self.examine(problem, there.as_ref().unwrap_or(here)) {
-            Ok(None) => Ok((there, accepted, Some(stop))),
-            Ok(Some(better)) => {
-                self.run.gradient_norm = self.measure(better.x.as_slice(), better.gradient.as_slice());
-                self.run.change = None;
-                Ok((Some(better), accepted, None))
+        let (x, g) = (there.x.as_slice(), there.gradient.as_slice());
+        self.scratch.change.resize(x.len(), 0.0);
+        add_scaled(g, -1.0, here.gradient.as_slice(), &mut self.scratch.change);
+        let (p, change) = (&self.scratch.p, &self.scratch.change);
+        self.curvature.accepted(p, change);
+        let order = self.curvature.order();
+        let before = self.run.gradient_norm;
+        let free = match &self.bounds {
+            None => Cow::Borrowed(g),
+            Some(bounds) => {
+                let free = |(i, (x, g)): (usize, (&f64, &f64))| if bounds.binds(i, *x, *g) { 0.0 } else { *g };
+                Cow::Owned(x.iter().zip(g).enumerate().map(free).collect())
             }
-            // The answer stands even if the curvature cannot be had there.
-            Err(_) => {
-                self.run.certificate = self.certify.then(|| Certificate::undetermined(self.run.gradient_norm));
-                Ok((there, accepted, Some(stop)))
-            }
+        };
+        self.run.gradient_norm = self.measure(x, g);
+        self.run.change = Some(here.cost - there.cost);
+        let taken = Taken {
+            step: p,
+            predicted: accepted.numbers.map_or(0.0, |t| t.predicted),
+            slope: dot(here.gradient.as_slice(), p),
+            bend: if order == Order::First { dot(p, change) } else { 0.0 },
+            ratio: self.run.gradient_norm / before,
+            gradient_norm: if order == Order::First { norm(&free) } else { 0.0 },
+            cost: there.cost,
+        };
+        let at = At { problem, x: &there.x, rows: None, counts: &self.run.counts };
+        let curvature = &mut self.curvature;
+        let newton = || {
+            let operator = curvature.at(at).ok()?;
+            let mut step = vec![0.0; free.len()];
+            operator.inverse(0.0)?.ok()?.apply(&free, &mut step).ok()?;
+            Some((0.5 * dot(&free, &step), norm(&step)))
+        };
+        Ok(self.run.convergence.accepted(x, &taken, order, self.stopping.decrease, newton))
+    }
+
+    /// The tests after a step that did not end in an answer.
+    fn after_step<O>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        there: &Point<O::Point>,
+        accepted: &Accepted,
+        left: Left,
+    ) -> Result<Option<Stop>>
+    where
+        O: Objective,
+        C: Curvature<O>,
+    {
+        let length = accepted.numbers.map_or(0.0, |t| t.length);
+        let x = there.x.as_slice();
+        let x_norm = || self.subproblem.scaled_norm(x).unwrap_or_else(|| norm(x));
+        if let Some(stop) = self.stopping.after_step(length, x_norm, here.cost, there.cost) {
+            return Ok(Some(stop));
         }
+        if there.cost < self.stopping.unbounded_below {
+            return Ok(Some(unbounded(there.cost, &self.scratch.p)));
+        }
+        if self.run.convergence.recedes(left, self.curvature.order(), there.cost) {
+            return Ok(Some(Stop::Receding { decrease: left.decrease, distance: left.distance, x_norm: norm(x) }));
+        }
+        let (bounds, allowed) = (self.bounds.as_ref(), self.stopping.max_stalled);
+        let run = &mut self.run;
+        let at = At { problem, x: &there.x, rows: None, counts: &run.counts };
+        if let Some(stop) = run.watch.accepted(at, bounds, [here, there], &self.scratch.p, &run.convergence)? {
+            return Ok(Some(stop));
+        }
+        let idle = run.watch.idle(here.cost - there.cost, there.cost, run.gradient_norm, allowed);
+        Ok(idle.map(|steps| run.no_progress(steps)))
     }
 }
 
@@ -351,17 +378,6 @@ type Iteration<P> = (Option<Point<P>>, Accepted, Option<Stop>);
 impl Run {
     fn total(&self) -> Tally {
         self.counts.tally().plus(&self.certificate_counts.tally())
-    }
-
-    /// Counts steps at the noise floor of `f`; a stop when there were too many in a row.
-    fn stall(&mut self, change: f64, cost: f64, allowed: u64) -> Option<Stop> {
-        let lowered = self.gradient_norm < self.lowest_gradient || self.lowest_gradient == 0.0;
-        if lowered {
-            self.lowest_gradient = self.gradient_norm;
-        }
-        let noise = change.abs() <= ROUNDING * f64::EPSILON * cost.abs();
-        self.stalled = if lowered || !noise { 0 } else { self.stalled + 1 };
-        (self.stalled >= allowed).then(|| self.no_progress(self.stalled))
     }
 
     fn no_progress(&self, trials: u64) -> Stop {
@@ -397,7 +413,9 @@ where
         };
         let here = Point { x, cost: state.cost, gradient };
         let spare = state.prev_param.take();
-        let (there, accepted, stop) = self.advance(borrow(problem)?, &here, spare);
+        self.run.stop = None;
+        let best = state.best_param.as_ref().map(|x| (x, state.best_cost));
+        let (there, accepted, stop) = self.advance(borrow(problem)?, &here, spare, best);
         record(&mut state, here, there);
         let kv = if self.report { Some(self.key_values(&accepted)) } else { None };
         if let Some(stop) = stop {
@@ -408,5 +426,12 @@ where
             drain(&self.run.total(), problem);
         }
         Ok((state, kv))
+    }
+
+    fn terminate(&mut self, state: &State<P>) -> TerminationStatus {
+        if self.run.stop.is_none() {
+            self.run.stop = limit(state);
+        }
+        TerminationStatus::NotTerminated
     }
 }

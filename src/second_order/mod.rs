@@ -5,6 +5,7 @@
 
 mod bounded;
 pub mod certificate;
+mod convergence;
 mod escape;
 mod evaluation;
 pub mod globalization;
@@ -14,6 +15,9 @@ pub mod nonlinear_cg;
 mod state;
 pub mod stopping;
 pub mod subproblem;
+mod watch;
+
+pub use minimizer::Minimizer;
 
 /// What the scalar `size` means to a subproblem: a marker that makes senseless pairings fail to compile.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a region: use `Line`, `Ball`, `Damping` or `Cubic`")]

@@ -1,32 +1,37 @@
 //! Nonlinear conjugate gradients: `d₊ = −g₊ + β d` along line searches, without a matrix.
 //!
 //! The rule for `β` and its restarts follow Hager & Zhang (SIAM J. Optim. 16, 2005; *A survey of nonlinear conjugate
-//! gradient methods*, Pac. J. Optim. 2, 2006), the first length of each search steps I0–I2 of *Algorithm 851*
+//! gradient methods*, Pac. J. Optim. 2, 2006; the truncation *The limited memory conjugate gradient method*, SIAM J. Optim.
+//! 23, 2013, which does not depend on the units of `f` and `x` as the first one does), the first length of each search steps I0–I2 of *Algorithm 851*
 //! (ACM TOMS 32, 2006). On a quadratic the probe of I1 makes the line search exact, and the method ends after `n` steps.
 
 use super::Line;
-use super::evaluation::{Point, Trials, Tried};
+use super::convergence::{Convergence, Left, Taken};
+use super::evaluation::{DROWNED, Point, ROUNDING, Trials, Tried};
 use super::globalization::interpolate::quadratic;
 use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
 use super::state::{
-    ArgminResult, State, borrow, drain, first_point, overtime, record, take_start, terminate, wants_counts, wants_first_counts,
+    ArgminResult, State, borrow, drain, first_point, limit, overtime, record, take_start, terminate, wants_counts,
+    wants_first_counts,
 };
 use super::stopping::Stopping;
 use super::subproblem::Step;
+use super::watch::{Ray as Fall, SUSPICIOUS, Watch, inconsistent, unbounded};
 use crate::counts::{self, Counts, Tally};
+use crate::curvature::Order;
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf, scale, xpby};
 use crate::problem::{At, Objective};
-use argmin::core::{KV, Problem, Solver};
+use argmin::core::{KV, Problem, Solver, TerminationStatus};
 use std::time::Instant;
 
 /// The formula for `β`, with `y = g₊ − g`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rule {
-    /// `max(β, η)` with `β = (y − 2 d ‖y‖² / dᵀy)ᵀ g₊ / dᵀy` and the truncation `η < 0` of [`NonlinearCg::eta`]
-    /// (Hager & Zhang 2005): descent whatever the line search does.
+    /// `max(β, η dᵀg / ‖d‖²)` with `β = (y − 2 d ‖y‖² / dᵀy)ᵀ g₊ / dᵀy` and the [`NonlinearCg::eta`] of the truncation
+    /// (Hager & Zhang 2005, 2013): descent whatever the line search does.
     #[default]
     HagerZhang,
     /// `max(0, g₊ᵀy / gᵀg)` (Polak & Ribière 1969, Polyak 1969; Powell 1986): restarts by itself after a poor step.
@@ -74,7 +79,7 @@ pub struct NonlinearCg<G> {
     pub rule: Rule,
     /// The line search. Its own first length is overruled by steps I0–I2.
     pub line_search: G,
-    /// `η > 0` of the truncation `β ≥ −1 / (‖d‖ min(η, ‖g‖))` of Hager & Zhang's rule. Default 0.01.
+    /// `η > 0` of the truncation `β ≥ η dᵀg / ‖d‖²` of Hager & Zhang's rule. Default 0.4 (Hager & Zhang 2013).
     pub eta: f64,
     /// Restart with `−g₊` when `|g₊ᵀg| ≥ powell ‖g₊‖²`: consecutive gradients are far from orthogonal (Powell 1977).
     /// Default `None`, never.
@@ -106,6 +111,8 @@ struct Run {
     last_size: Option<f64>,
     gradient_norm: f64,
     gradient_bound: f64,
+    convergence: Convergence,
+    watch: Watch,
     restarts: u64,
     counts: Counts,
     stop: Option<Stop>,
@@ -144,7 +151,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         Self {
             rule,
             line_search,
-            eta: 0.01,
+            eta: 0.4,
             powell: None,
             restart_every: None,
             psi0: 0.01,
@@ -176,7 +183,8 @@ impl<G> NonlinearCg<G> {
         self.stopping.validate()
     }
 
-    /// Why the run ended, once it has. `None` while running or when argmin's own limits ended it.
+    /// Why the run ended, once it has; argmin's iteration limit and target included. `None` while running, and where a timeout or an
+    /// interrupt ended it: those argmin keeps to its state.
     pub fn stop(&self) -> Option<&Stop> {
         self.run.stop.as_ref()
     }
@@ -198,7 +206,7 @@ impl<G> NonlinearCg<G> {
 }
 
 /// What one iteration found: the accepted point with the numbers of its trial, and the stop.
-type Iteration<P> = (Option<(Point<P>, Trial)>, Option<Stop>);
+type Iteration<P> = (Option<(Point<P>, Option<Trial>)>, Option<Stop>);
 
 impl<G: Globalization<Line>> NonlinearCg<G> {
     /// One step from `here`: a search along the direction, and along `−g` should that fail.
@@ -208,9 +216,9 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         here: &Point<O::Point>,
         buffers: &mut Buffers<O::Point>,
     ) -> Result<Iteration<O::Point>> {
-        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, None, here.cost) {
-            // Only a start that already meets the gradient test comes here.
-            return Ok((None, Some(self.run.gradient_stop())));
+        if self.stopping.at_rest(self.run.gradient_norm) {
+            // Only a start that leaves nothing to do comes here.
+            return Ok((None, Some(self.run.success(Left::NOTHING))));
         }
         let mut found = self.search(problem, here, buffers)?;
         if matches!(found, Found::Stayed(Stop::NoProgress { .. })) && self.run.age > 0 {
@@ -219,18 +227,104 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
             found = self.search(problem, here, buffers)?;
         }
         let (there, numbers) = match found {
-            Found::Stayed(stop) => return Ok((None, Some(stop))),
+            Found::Stayed(stop) => return Ok((None, Some(self.explain(problem, here, stop)?))),
             Found::Moved(there, numbers) => (there, numbers),
         };
         self.run.last_size = Some(numbers.size);
-        self.run.gradient_norm = norm_inf(there.gradient.as_slice());
+        let left = self.note(here, &there, &buffers.p);
         let change = Some(here.cost - there.cost);
-        if self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, change, there.cost) {
-            return Ok((Some((there, numbers)), Some(self.run.gradient_stop())));
+        let still = self.run.gradient_norm <= self.run.gradient_bound || self.run.watch.at_floor(Order::First);
+        let estimated =
+            self.stopping.by_decrement() && self.run.convergence.little_left(left, still, self.stopping.decrease, there.cost);
+        let flat = self.stopping.by_decrement() && self.run.convergence.far(left);
+        if estimated || !flat && self.stopping.gradient_met(self.run.gradient_norm, self.run.gradient_bound, change, there.cost) {
+            let stop = self.run.success(left);
+            return Ok((Some((there, Some(numbers))), Some(stop)));
         }
         self.turn(here.gradient.as_slice(), there.gradient.as_slice());
-        let stop = self.stopping.after_step(numbers.length, || norm(there.x.as_slice()), here.cost, there.cost);
-        Ok((Some((there, numbers)), stop))
+        let stop = self.after_step(problem, here, &there, &buffers.p, numbers.length, left)?;
+        Ok((Some((there, Some(numbers))), stop))
+    }
+
+    /// Estimates what is left after the step `p`.
+    fn note<P: Vector>(&mut self, here: &Point<P>, there: &Point<P>, p: &[f64]) -> Left {
+        let (before, after) = (here.gradient.as_slice(), there.gradient.as_slice());
+        let last = self.run.gradient_norm;
+        self.run.gradient_norm = norm_inf(after);
+        let taken = Taken {
+            step: p,
+            predicted: 0.0,
+            slope: dot(before, p),
+            bend: dot(after, p) - dot(before, p),
+            ratio: self.run.gradient_norm / last,
+            gradient_norm: norm(after),
+            cost: there.cost,
+        };
+        self.run.convergence.accepted(there.x.as_slice(), &taken, Order::First, self.stopping.decrease, || None)
+    }
+
+    /// The tests after a step that did not end in an answer.
+    fn after_step<O: Objective>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        there: &Point<O::Point>,
+        p: &[f64],
+        length: f64,
+        left: Left,
+    ) -> Result<Option<Stop>> {
+        let x_norm = || norm(there.x.as_slice());
+        if let Some(stop) = self.stopping.after_step(length, x_norm, here.cost, there.cost) {
+            return Ok(Some(stop));
+        }
+        if there.cost < self.stopping.unbounded_below {
+            return Ok(Some(unbounded(there.cost, p)));
+        }
+        if self.run.convergence.recedes(left, Order::First, there.cost) {
+            return Ok(Some(Stop::Receding { decrease: left.decrease, distance: left.distance, x_norm: x_norm() }));
+        }
+        let (run, allowed) = (&mut self.run, self.stopping.max_stalled);
+        let at = At { problem, x: &there.x, rows: None, counts: &run.counts };
+        if let Some(stop) = run.watch.accepted(at, None, [here, there], p, &run.convergence)? {
+            return Ok(Some(stop));
+        }
+        let idle = run.watch.idle(here.cost - there.cost, there.cost, run.gradient_norm, allowed);
+        Ok(idle.map(|steps| run.no_progress(steps)))
+    }
+
+    /// Why a search found nothing: perhaps the gradient is not the cost's.
+    fn explain<O: Objective>(&mut self, problem: &O, here: &Point<O::Point>, stop: Stop) -> Result<Stop> {
+        if !matches!(stop, Stop::NoProgress { .. }) {
+            return Ok(stop);
+        }
+        let at = At { problem, x: &here.x, rows: None, counts: &self.run.counts };
+        Ok(inconsistent(at, None, here, &self.run.direction, &self.run.convergence)?.unwrap_or(stop))
+    }
+
+    /// As [`Minimizer`](super::minimizer::Minimizer) does: if a run ends above an earlier point by more than rounding, it goes on
+    /// from that one, once, and only down.
+    fn conclude<O: Objective>(
+        &mut self,
+        problem: &O,
+        here: &Point<O::Point>,
+        end: Iteration<O::Point>,
+        best: Option<(&O::Point, f64)>,
+    ) -> Result<Iteration<O::Point>> {
+        let ((there, Some(stop)), Some((lowest, lowest_cost))) = (&end, best) else { return Ok(end) };
+        let cost = there.as_ref().map_or(here.cost, |(there, _)| there.cost);
+        let lower = lowest_cost < cost - DROWNED * f64::EPSILON * cost.abs();
+        if !stop.speaks_of_a_point() || !lower || self.run.watch.returned {
+            return Ok(end);
+        }
+        let numbers = there.as_ref().and_then(|(_, numbers)| *numbers);
+        let x = lowest.clone();
+        let gradient = At { problem, x: &x, rows: None, counts: &self.run.counts }.gradient()?;
+        Error::check_finite("gradient", gradient.as_slice())?;
+        self.run.watch.returned = true;
+        self.run.last_size = None;
+        self.run.gradient_norm = norm_inf(gradient.as_slice());
+        self.run.restart(gradient.as_slice());
+        Ok((Some((Point { x, cost: lowest_cost, gradient }, numbers)), None))
     }
 
     /// Searches along the present direction.
@@ -249,7 +343,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
             Some(last) => (self.psi1 * last, self.psi2 * last),                 // I2
         };
         let mut size = if self.psi1 > 0.0 { ray.probed(probe, otherwise, buffers)? } else { otherwise };
-        let mut trials = 0;
+        let (mut trials, mut fall) = (0, Fall::new(self.run.convergence.horizon()));
         while trials < self.stopping.max_trials {
             trials += 1;
             if let Some(stop) = overtime(&self.stopping, self.scratch.started) {
@@ -257,6 +351,15 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
             }
             let Some((mut x, mut tried)) = ray.evaluate(size, slopes, buffers)? else { break };
             let mut verdict = self.line_search.judge(&tried.numbers);
+            let slope = dot(here.gradient.as_slice(), &buffers.p);
+            if fall.falls(tried.numbers.actual, slope, tried.numbers.length) {
+                return Ok(Found::Stayed(unbounded(here.cost, &buffers.p)));
+            }
+            if trials == SUSPICIOUS
+                && let Some(stop) = inconsistent(ray.from, None, here, &buffers.p, &self.run.convergence)?
+            {
+                return Ok(Found::Stayed(stop));
+            }
             if let Verdict::Accept { size: chosen, .. } = verdict {
                 if chosen != size {
                     // The search returns to an earlier trial: made again, since that is rare and storing each is not.
@@ -268,10 +371,12 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
                     Some(gradient) => gradient,
                     None => ray.at(&x).gradient()?,
                 };
-                if all_finite(gradient.as_slice()) {
+                let rises = tried.cost > here.cost + ROUNDING * f64::EPSILON * here.cost.abs();
+                let refused = rises && self.run.watch.returned;
+                if tried.cost.is_finite() && all_finite(gradient.as_slice()) && !refused {
                     return Ok(Found::Moved(Point { x, cost: tried.cost, gradient }, tried.numbers));
                 }
-                // A finite cost with a broken gradient is no place to continue from: as if the trial had failed.
+                // A broken gradient (or, made again, a broken cost) is no place to continue from: a failed trial.
                 verdict = self.line_search.judge(&Trial { actual: f64::NEG_INFINITY, ..tried.numbers });
             }
             buffers.spare = Some(x);
@@ -318,7 +423,7 @@ impl Rule {
             Self::HagerZhang => {
                 let dy = curvature();
                 let beta = (dot(y, after) - 2.0 * dot(y, y) / dy * dot(d, after)) / dy;
-                if beta.is_nan() { beta } else { beta.max(-1.0 / (norm(d) * eta.min(norm(before)))) }
+                if beta.is_nan() { beta } else { beta.max(eta * dot(d, before) / dot(d, d)) }
             }
             Self::PolakRibierePlus => {
                 let beta = dot(after, y) / dot(before, before);
@@ -332,8 +437,11 @@ impl Rule {
 }
 
 impl Run {
-    fn gradient_stop(&self) -> Stop {
-        Stop::Gradient { norm: self.gradient_norm, bound: self.gradient_bound }
+    fn success(&self, left: Left) -> Stop {
+        if self.gradient_norm <= self.gradient_bound {
+            return Stop::Gradient { norm: self.gradient_norm, bound: self.gradient_bound };
+        }
+        Stop::Decrement { decrease: left.decrease, distance: left.distance }
     }
 
     fn no_progress(&self, trials: u64) -> Stop {
@@ -405,9 +513,10 @@ impl<'a, O: Objective> Ray<'a, O> {
     /// I0: the first length of a run, or after a restart that forgot the last one.
     fn initial_size(&self, psi0: f64) -> f64 {
         let by_point = psi0 * norm_inf(self.here.x.as_slice()) / norm_inf(self.direction);
-        let by_cost = psi0 * self.here.cost.abs() / dot(self.direction, self.direction);
+        let by_cost = psi0 * (self.here.cost.abs() / self.length) / self.length;
         let usable = |size: &f64| size.is_finite() && *size > 0.0;
-        [by_point, by_cost].into_iter().find(usable).unwrap_or(1.0)
+        // Where point and cost are zero nothing tells the units: a step of length one.
+        [by_point, by_cost, 1.0 / self.length].into_iter().find(usable).unwrap_or(1.0)
     }
 
     /// I1: the minimizer of the quadratic through a probe at length `size`; `otherwise` where it has none.
@@ -443,9 +552,12 @@ where
         self.run.gradient_norm = norm_inf(g);
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
         self.run.steepest(g);
+        self.run.convergence.begin(x, point.cost);
+        self.run.watch.begin(point.cost, self.run.gradient_norm);
         // Only to tell the search that a run begins: its first length is overruled.
         let (gradient_norm, x_norm) = (norm(g), norm(x));
         self.line_search.first_size(&Start {
+            cost: point.cost,
             gradient_norm,
             x_norm,
             scaled_x_norm: None,
@@ -465,13 +577,20 @@ where
         };
         let here = Point { x, cost: state.cost, gradient };
         let mut buffers = Buffers { p: std::mem::take(&mut self.scratch.p), spare: state.prev_param.take() };
-        let (moved, stop) = match borrow(problem).and_then(|o| self.iterate(o, &here, &mut buffers)) {
+        self.run.stop = None;
+        let best = state.best_param.as_ref().map(|x| (x, state.best_cost));
+        let iteration = borrow(problem).and_then(|o| {
+            let end = self.iterate(o, &here, &mut buffers)?;
+            self.conclude(o, &here, end, best)
+        });
+        let (moved, stop) = match iteration {
             Ok(iteration) => iteration,
             // An error here would lose the state, and the best point with it.
             Err(error) => (None, Some(Stop::Failed { message: error.to_string() })),
         };
         self.scratch.p = buffers.p;
         let (there, numbers) = moved.unzip();
+        let numbers = numbers.flatten();
         record(&mut state, here, there);
         if let Some(stop) = stop {
             terminate(&mut state, &stop);
@@ -481,6 +600,13 @@ where
             drain(&self.run.counts.tally(), problem);
         }
         Ok((state, self.report.then(|| self.key_values(numbers))))
+    }
+
+    fn terminate(&mut self, state: &State<P>) -> TerminationStatus {
+        if self.run.stop.is_none() {
+            self.run.stop = limit(state);
+        }
+        TerminationStatus::NotTerminated
     }
 }
 

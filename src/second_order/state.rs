@@ -9,7 +9,7 @@ use crate::problem::{At, Objective};
 use std::time::Instant;
 
 pub use crate::problem::state::State;
-pub(super) use crate::problem::state::{ArgminResult, borrow, drain, is_answer, terminate, wants_counts, wants_first_counts};
+pub(super) use crate::problem::state::{ArgminResult, borrow, drain, limit, terminate, wants_counts, wants_first_counts};
 
 /// Takes the starting point out of argmin's state.
 pub(super) fn take_start<P>(state: &mut State<P>) -> Result<P> {
@@ -46,7 +46,7 @@ pub(super) fn record<P: Vector>(state: &mut State<P>, here: Point<P>, there: Opt
 /// rounding of `f` has the smaller gradient and is the better answer although its cost may be a few units in the last place
 /// higher.
 pub(super) fn is_best(cost: f64, best: f64) -> bool {
-    cost - best <= ROUNDING * f64::EPSILON * cost.abs()
+    cost <= best || cost.is_finite() && cost - best <= ROUNDING * f64::EPSILON * cost.abs()
 }
 
 /// Does what argmin does with a new best point, but in the buffer of the best point before the last.
@@ -68,4 +68,20 @@ pub(super) fn overtime(stopping: &Stopping, started: Option<Instant>) -> Option<
     let (bound, started) = (stopping.deadline?, started?);
     let seconds = started.elapsed().as_secs_f64();
     (seconds > bound).then_some(Stop::Deadline { seconds, bound })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_best;
+
+    #[test]
+    fn a_point_within_the_rounding_of_the_best_replaces_it_and_one_above_does_not() {
+        assert!(
+            is_best(1.0, 1.0) && is_best(0.9, 1.0) && is_best(1.0 + f64::EPSILON, 1.0) && is_best(1.0 + 9.0 * f64::EPSILON, 1.0)
+        );
+        assert!(
+            !is_best(1.0 + 1e-14, 1.0) && !is_best(1.0 + 1e-10, 1.0) && !is_best(f64::INFINITY, 1.0) && !is_best(f64::NAN, 1.0)
+        );
+        assert!(is_best(-1.0, -1.0 + f64::EPSILON) && is_best(-1.0 + 2.0 * f64::EPSILON, -1.0));
+    }
 }

@@ -23,9 +23,9 @@ use crate::curvature::{Identity, Subsampled};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{all_finite, norm};
-use crate::problem::state::{ArgminResult, State, borrow, drain, terminate, wants_counts, wants_first_counts};
+use crate::problem::state::{ArgminResult, State, borrow, drain, limit, terminate, wants_counts, wants_first_counts};
 use crate::problem::{At, FiniteSum};
-use argmin::core::{KV, Problem, Solver};
+use argmin::core::{KV, Problem, Solver, TerminationStatus};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -441,6 +441,7 @@ where
             return Err(Error::Unsupported { what: "an iteration", requirement: "a point in the state" }.into());
         };
         self.scratch.started = Some(Instant::now());
+        self.run.stop = None;
         let reported = x.clone();
         if let Some(raw) = self.run.raw.take() {
             x.as_mut_slice().copy_from_slice(&raw);
@@ -475,6 +476,13 @@ where
         }
         self.run.seconds += self.scratch.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
         Ok((state, kv))
+    }
+
+    fn terminate(&mut self, state: &State<P>) -> TerminationStatus {
+        if self.run.stop.is_none() {
+            self.run.stop = limit(state);
+        }
+        TerminationStatus::NotTerminated
     }
 }
 

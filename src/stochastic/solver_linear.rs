@@ -15,9 +15,9 @@ use crate::counts::{self, Counts};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{all_finite, axpy, norm_inf};
-use crate::problem::state::{ArgminResult, State, borrow, drain, terminate, wants_counts, wants_first_counts};
+use crate::problem::state::{ArgminResult, State, borrow, drain, limit, terminate, wants_counts, wants_first_counts};
 use crate::problem::{At, FiniteSum, LinearSum, LinearTerms, Row};
-use argmin::core::{Problem, Solver};
+use argmin::core::{Problem, Solver, TerminationStatus};
 use pulp::Arch;
 
 /// How long steps are.
@@ -412,6 +412,7 @@ impl<P: Vector> Solver<LinearSum<P>, State<P>> for LinearSag {
         let Some(mut x) = state.param.take() else {
             return Err(Error::Unsupported { what: "an iteration", requirement: "a point in the state" }.into());
         };
+        self.stop = None;
         let mut stop = borrow(problem).map(|o| self.epoch(o, &mut x))?;
         let last = stop.is_some() || state.iter + 1 >= state.max_iters;
         if last || (self.evaluate_every > 0 && (state.iter + 1).is_multiple_of(self.evaluate_every)) {
@@ -431,5 +432,12 @@ impl<P: Vector> Solver<LinearSum<P>, State<P>> for LinearSag {
             drain(&self.counts.tally(), problem);
         }
         Ok((state, None))
+    }
+
+    fn terminate(&mut self, state: &State<P>) -> TerminationStatus {
+        if self.stop.is_none() {
+            self.stop = limit(state);
+        }
+        TerminationStatus::NotTerminated
     }
 }

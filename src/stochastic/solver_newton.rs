@@ -15,9 +15,9 @@ use crate::linalg::Vector;
 use crate::linalg::factor::ShiftedCholesky;
 use crate::linalg::operator::DenseMatrix;
 use crate::linalg::vector::{add_scaled, dot, norm_inf};
-use crate::problem::state::{ArgminResult, State, borrow, drain, terminate, wants_counts, wants_first_counts};
+use crate::problem::state::{ArgminResult, State, borrow, drain, limit, terminate, wants_counts, wants_first_counts};
 use crate::problem::{At, PartialHessian};
-use argmin::core::{KV, Problem, Solver};
+use argmin::core::{KV, Problem, Solver, TerminationStatus};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -176,7 +176,7 @@ impl SampleNewton {
         self.run.hessian = matrix.entries().to_vec();
         loaded?;
         while let Err(failure) = self.scratch.cholesky.factor(self.run.shift) {
-            self.run.shift = (2.0 * failure.deficit).max(10.0 * self.run.shift).max(1e-14 * largest);
+            self.run.shift = (2.0 * failure.deficit).max(10.0 * self.run.shift).max(1e-14 * largest).max(f64::MIN_POSITIVE);
             if !(self.run.shift < 1e3 * largest) {
                 return Err(Error::Factorization { what: "the Hessian of a sample", pivot: failure.pivot });
             }
@@ -303,6 +303,7 @@ where
         let Some(mut x) = state.param.take() else {
             return Err(Error::Unsupported { what: "an iteration", requirement: "a point in the state" }.into());
         };
+        self.run.stop = None;
         let whole = self.is_whole();
         let outcome = borrow(problem).and_then(|o| self.step(o, &mut x));
         // An error here would lose the state, and the best point with it.
@@ -318,10 +319,6 @@ where
         state.param = Some(x);
         let kv: KV = argmin::kv!("sample" => self.run.sample as u64; "decrement" => self.run.decrement.unwrap_or(f64::NAN););
         if let Some(stop) = stop {
-            if stop.converged() && state.cost - state.best_cost <= ROUNDING * state.cost.abs() {
-                // The answer is the point that meets the test, not one that is lower in the rounding of the cost.
-                state.best_cost = f64::INFINITY;
-            }
             terminate(&mut state, &stop);
             self.run.stop = Some(stop);
         }
@@ -329,5 +326,12 @@ where
             drain(&self.run.counts.tally(), problem);
         }
         Ok((state, Some(kv)))
+    }
+
+    fn terminate(&mut self, state: &State<P>) -> TerminationStatus {
+        if self.run.stop.is_none() {
+            self.run.stop = limit(state);
+        }
+        TerminationStatus::NotTerminated
     }
 }

@@ -327,9 +327,7 @@ fn ready<C, S, G>(mut solver: Minimizer<C, S, G>, options: &Options, stopping: S
 where
     Minimizer<C, S, G>: StudySolver + 'static,
 {
-    // How far the cost must have settled is the method's own.
-    solver.stopping = Stopping { settled: solver.stopping.settled, ..stopping };
-    options.number("settled", &mut solver.stopping.settled);
+    solver.stopping = stopping;
     solver.report = false;
     options.flag("certify", &mut solver.certify);
     options.flag("escape_saddles", &mut solver.escape_saddles);

@@ -9,7 +9,7 @@ use crate::counts::{Counts, Tally};
 use crate::error::{Error, Result, Stop};
 use crate::linalg::vector::norm_inf;
 use crate::problem::{Erased, Function};
-use crate::second_order::certificate::{Certificate, Certifier, Depth, PointKind};
+use crate::second_order::certificate::{Certificate, Certifier, Depth, PointKind, Stationary};
 use crate::testbed::TestProblem;
 use argmin::core::observers::ObserverMode;
 use argmin::core::{Executor, OptimizationResult, State, TerminationReason, TerminationStatus};
@@ -88,7 +88,7 @@ impl Default for Settings {
 /// Why a run ended.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Ending {
-    /// One word: `gradient`, `max_iters`, `no_progress`, ….
+    /// One word: `gradient`, `iterations`, `no_progress`, ….
     pub reason: String,
     /// The measured value, where the test has one.
     pub value: Option<f64>,
@@ -185,7 +185,7 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
     let own = (solver.certificate().cloned(), solver.certificate_tally(), solver.certificate_seconds());
     let converged = solver.stop().is_some_and(Stop::converged);
     let (certificate, certificate_counts, certificate_seconds) =
-        if converged && !solver.knows_curvature() { certify(case, &x, gradient_norm) } else { own };
+        if converged && !solver.knows_curvature() { certify(case, &x) } else { own };
     Ok(Outcome {
         problem: case.name.clone(),
         solver: setup.name.clone(),
@@ -193,7 +193,7 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
         converged,
         solved: gradient_norm <= SOLVED * initial.max(1.0),
         at_known_minimum: case.at_known_minimum(cost),
-        stop: ending(solver.stop(), state, settings, setup),
+        stop: ending(solver.stop(), state, settings),
         x,
         cost,
         gradient_norm,
@@ -208,12 +208,29 @@ pub fn run(case: &Case, setup: &Setup, settings: &Settings) -> Result<Outcome> {
 }
 
 /// The certificate for a solver that has no curvature of its own.
-fn certify(case: &Case, x: &[f64], gradient_norm: f64) -> (Option<Certificate>, Tally, f64) {
+fn certify(case: &Case, x: &[f64]) -> (Option<Certificate>, Tally, f64) {
     let began = Instant::now();
-    let examined =
-        case.function.hessian(x).and_then(|hessian| Certifier::default().examine(&hessian, gradient_norm, Depth::Full));
-    let certificate = examined.unwrap_or_else(|_| Certificate::undetermined(gradient_norm));
+    let examined = examine(case, x);
+    let certificate = examined.unwrap_or_else(|_| Certificate::undetermined(f64::NAN));
     (Some(certificate), Tally { hessian: 1, ..Tally::default() }, began.elapsed().as_secs_f64())
+}
+
+fn examine(case: &Case, x: &[f64]) -> Result<Certificate> {
+    let (cost, gradient) = evaluate(case.function.as_ref(), x)?;
+    let sizes: Vec<f64> = x.iter().zip(&case.start).map(|(x, x0)| x.abs().max((x - x0).abs())).collect();
+    let at = Stationary {
+        gradient: &gradient,
+        gradient_norm: norm_inf(&gradient),
+        sizes: &sizes,
+        decrease: (case.function.cost(&case.start)? - cost).max(0.0),
+        negligible: 10.0 * f64::EPSILON * cost.abs(),
+    };
+    let mut certificate = Certifier::default().examine(&case.function.hessian(x)?, &at, Depth::Full)?;
+    // The sign of the curvature tells little far from the minimum.
+    if certificate.relative_distance.is_some_and(|share| share > 1e-3) && certificate.verdict != PointKind::Saddle {
+        certificate.verdict = PointKind::Undetermined;
+    }
+    Ok(certificate)
 }
 
 type Finished = OptimizationResult<Erased, AnySolver, VecState>;
@@ -268,18 +285,13 @@ pub(super) fn evaluate(function: &dyn Function, x: &[f64]) -> Result<(f64, Vec<f
     Ok((function.cost(x)?, gradient))
 }
 
-fn ending(stop: Option<&Stop>, state: &VecState, settings: &Settings, setup: &Setup) -> Ending {
+fn ending(stop: Option<&Stop>, state: &VecState, settings: &Settings) -> Ending {
     let of =
         |reason: &str, value: Option<f64>, bound: Option<f64>, text: String| Ending { reason: reason.into(), value, bound, text };
     if let Some(stop) = stop {
         return Ending::of(stop);
     }
     match state.get_termination_status() {
-        TerminationStatus::Terminated(TerminationReason::MaxItersReached) => {
-            let limit = settings.max_iters.unwrap_or(setup.max_iters);
-            let text = format!("iteration limit: {} of {limit}", state.get_iter());
-            of("max_iters", Some(state.get_iter() as f64), Some(limit as f64), text)
-        }
         TerminationStatus::Terminated(TerminationReason::Timeout) => {
             let seconds = state.get_time().map_or(f64::NAN, |t| t.as_secs_f64());
             of(

@@ -130,14 +130,19 @@ pub struct Entry {
 }
 
 /// Options that every solver understands.
-pub const COMMON: [Key; 9] = [
-    Key { name: "gtol", kind: Kind::NonNegative, about: "gradient test, absolute and relative bound (default 1e-8)" },
-    Key { name: "gtol_abs", kind: Kind::NonNegative, about: "gradient test, absolute bound only" },
+pub const COMMON: [Key; 10] = [
+    Key { name: "gtol", kind: Kind::NonNegative, about: "gradient test, absolute and relative bound (default: relative 1e-8)" },
+    Key { name: "gtol_abs", kind: Kind::NonNegative, about: "gradient test, absolute bound (default 0: off)" },
     Key { name: "gtol_rel", kind: Kind::NonNegative, about: "gradient test, bound relative to the start only" },
     Key {
         name: "settled",
         kind: Kind::NonNegative,
-        about: "change of the cost, relative, from which the relative bound counts (default 1e-3; trust_region_exact 1e-7)",
+        about: "change of the cost, relative, from which the relative bound counts (default 1e-7)",
+    },
+    Key {
+        name: "decrease",
+        kind: Kind::NonNegative,
+        about: "decrement test: what may be left of the whole decrease, as a part of it (default 1e-16)",
     },
     Key { name: "xtol", kind: Kind::NonNegative, about: "step test (default 0: off)" },
     Key { name: "ftol", kind: Kind::NonNegative, about: "cost test (default 0: off)" },
@@ -216,6 +221,7 @@ impl Setup {
         self.options.number("gtol_abs", &mut stopping.gtol_abs);
         self.options.number("gtol_rel", &mut stopping.gtol_rel);
         self.options.number("settled", &mut stopping.settled);
+        self.options.number("decrease", &mut stopping.decrease);
         self.options.number("xtol", &mut stopping.xtol);
         self.options.number("ftol", &mut stopping.ftol);
         stopping.max_trials = self.options.count("max_trials").unwrap_or(stopping.max_trials);

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::output::{duration, number, say, say_json, warn};
 use curvkit::counts::Tally;
 use curvkit::problem::{Expression, Function, HessianMatrix};
+use curvkit::second_order::certificate::Certificate;
 use curvkit::study::{Case, Outcome, Settings, Setup, Spec, run};
 use curvkit::{Error, testbed};
 use std::sync::Arc;
@@ -104,12 +105,35 @@ fn describe(o: &Outcome, names: &[String]) {
             (Some(low), Some(high)) => format!(", curvature from {} to {}", number(low), number(high)),
             _ => String::new(),
         };
+        let range = match c.no_curvature_below {
+            Some(floor) => format!("{range}; with 99 % probability none below -{}", number(floor)),
+            None => range,
+        };
         let condition = c.condition_number.map_or(String::new(), |k| format!(", condition number {k:.3e}"));
         let certainty = if c.exact || range.is_empty() { "" } else { " (estimates)" };
         say(&format!("certificate  {}{range}{condition}{certainty}", o.verdict().unwrap_or_default()));
+        if let Some(along) = flat(c, names) {
+            say(&format!("             degenerate along {along}"));
+        }
+        if let (Some(decrease), Some(distance)) = (c.decrease_left, c.distance_left) {
+            let at_least = if c.at_least { "at least " } else { "" };
+            say(&format!("             cost within {at_least}{decrease:.1e} of its minimum, x within {at_least}{distance:.1e}"));
+        }
         let (cost, time) = (evaluations(&o.certificate_counts), duration(o.certificate_seconds));
         say(&format!("             not counted above: {cost}; {time}"));
     }
+}
+
+/// The combination of variables along which the curvature vanishes.
+fn flat(c: &Certificate, names: &[String]) -> Option<String> {
+    let part = c.flat_variables();
+    let one = |&i: &usize| match names.get(i) {
+        Some(name) => format!("{:+.3} {name}", c.flat[i]),
+        None => format!("{:+.3} x{}", c.flat[i], i + 1),
+    };
+    let shown: Vec<String> = part.iter().take(4).map(one).collect();
+    let rest = if part.len() > 4 { " …" } else { "" };
+    (!shown.is_empty()).then(|| format!("{}{rest}", shown.join(" ")))
 }
 
 fn point(x: &[f64], names: &[String]) -> String {

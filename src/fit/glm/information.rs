@@ -20,7 +20,7 @@ const SLOW: f64 = 0.1;
 const MAX_SLOW: u64 = 4;
 /// Rounding of a coefficient at which the steps end, and of predictors at which the floor is reached.
 const ROUNDING: f64 = 4.0 * f64::EPSILON;
-const FLOOR: f64 = 256.0 * f64::EPSILON;
+pub(super) const FLOOR: f64 = 256.0 * f64::EPSILON;
 
 /// A positive definite information matrix: `A = D Pᵀ RᵀR P D`.
 pub(super) struct Information {

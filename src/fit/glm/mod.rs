@@ -5,12 +5,14 @@
 //! 2. Fisher scoring by QR of `√W X` with a line search on the deviance, from one least-squares step on the linearized link.
 //! 3. Newton steps with the observed information and gradients in twice the precision, to the last digit ([`Polished`]).
 //! 4. Where estimates diverge, the direction is proved and named ([`Separation`]).
+//! 5. Where the maximum has fitted means at an end of their range, it is found there and certified ([`Boundary`]).
 //!
 //! # Reference
 //! Nelder & Wedderburn (1972); McCullagh & Nelder (1989), *Generalized Linear Models*; Albert & Anderson (1984),
 //! Biometrika 71 (existence); White (1982), Econometrica 50 (sandwich); R's `glm` for the conventions of the criteria.
 
 mod aliases;
+mod boundary;
 mod information;
 mod likelihood;
 mod multinomial;
@@ -29,6 +31,7 @@ use crate::second_order::stopping::Stopping;
 use argmin::core::{Executor, Hessian};
 
 pub use aliases::Alias;
+pub use boundary::Boundary;
 pub use information::Polished;
 pub use multinomial::{MultinomialFit, multinomial};
 pub use predict::GlmPrediction;
@@ -113,6 +116,8 @@ pub enum GlmWarning {
     Aliased(Alias),
     /// No finite estimate exists: the coefficients shown are where the run stopped on the way to infinity.
     Separated(Separation),
+    /// The maximum lies where fitted means reach the end of their range: coefficients there have no standard errors.
+    OnBoundary(Boundary),
     /// The coefficients are not verified as a maximum of the likelihood.
     NotConverged,
     /// The observed information is not positive definite there, so that it gives no covariance.
@@ -155,6 +160,14 @@ impl GlmFit {
     pub fn separation(&self) -> Option<&Separation> {
         self.warnings.iter().find_map(|w| match w {
             GlmWarning::Separated(separation) => Some(separation),
+            _ => None,
+        })
+    }
+
+    /// Where the maximum lies on the boundary of the admissible means.
+    pub fn boundary(&self) -> Option<&Boundary> {
+        self.warnings.iter().find_map(|w| match w {
+            GlmWarning::OnBoundary(boundary) => Some(boundary),
             _ => None,
         })
     }
@@ -207,9 +220,12 @@ pub fn glm(model: &Glm, options: &GlmOptions) -> Result<GlmFit> {
             Error::check_len("start", data.n_columns, start.len())?;
             kept.iter().map(|&j| start[j]).collect()
         }
-        None => reduced.start()?,
+        None => match reduced.start() {
+            Ok(start) => start,
+            Err(error) => boundary::start(&reduced).ok_or(error)?,
+        },
     };
-    let Estimate { x, polished, run, separation } = estimate(&reduced, start, options)?;
+    let Estimate { x, polished, run, separation, boundary } = estimate(&reduced, start, options)?;
     let mut warnings: Vec<GlmWarning> = aliases.into_iter().map(GlmWarning::Aliased).collect();
     match separation {
         Some(separation) => warnings.push(GlmWarning::Separated(expand_separation(separation, &kept, data.n_columns))),
@@ -217,7 +233,14 @@ pub fn glm(model: &Glm, options: &GlmOptions) -> Result<GlmFit> {
         None => {}
     }
     let null = null_deviance(data, &kept, options)?;
-    let statistics = GlmStatistics::at(&reduced, &x, null, options.covariance, &mut warnings)?.expanded(&kept, data.n_columns);
+    let mut statistics = GlmStatistics::at(&reduced, &x, null, options.covariance, &mut warnings)?;
+    if let Some(boundary) = boundary {
+        // Information says nothing of an estimate that does not vary freely.
+        statistics = statistics.without_errors();
+        warnings.retain(|w| *w != GlmWarning::ObservedNotDefinite);
+        warnings.push(GlmWarning::OnBoundary(boundary));
+    }
+    let statistics = statistics.expanded(&kept, data.n_columns);
     let mut coefficients = vec![f64::NAN; data.n_columns];
     kept.iter().zip(&x).for_each(|(&j, v)| coefficients[j] = *v);
     Ok(GlmFit {
@@ -240,10 +263,11 @@ struct Estimate {
     polished: Polished,
     run: Run,
     separation: Option<Separation>,
+    boundary: Option<Boundary>,
 }
 
 fn estimate(model: &Glm, start: Vec<f64>, options: &GlmOptions) -> Result<Estimate> {
-    let mut run = run_scoring(model, start, options)?;
+    let mut run = run_scoring(model, start.clone(), options)?;
     let (mut x, mut polished) = information::polish(model, &run.x)?;
     let separation = if polished.converged && is_interior(model, &x)? { None } else { separation::find(model.data()) };
     if !polished.converged && separation.is_none() {
@@ -256,7 +280,14 @@ fn estimate(model: &Glm, start: Vec<f64>, options: &GlmOptions) -> Result<Estima
     if !polished.converged {
         x.clone_from(&run.x);
     }
-    Ok(Estimate { x, polished, run, separation })
+    if !polished.converged
+        && separation.is_none()
+        && let Some(found) = boundary::maximize(model, &x, &start)?
+    {
+        let polished = Polished { steps: polished.steps + found.polished.steps, ..found.polished };
+        return Ok(Estimate { x: found.x, polished, run, separation, boundary: Some(found.boundary) });
+    }
+    Ok(Estimate { x, polished, run, separation, boundary: None })
 }
 
 /// The model over some of its columns.
@@ -284,7 +315,7 @@ where
     let cost = |x: &Vec<f64>| model.cost(x).map_err(super::into_error);
     let mut solver = methods::fisher_scoring().bare();
     // Gradients have the units of the columns: the test that ends scoring must not depend on them.
-    solver.stopping = Stopping { gtol_abs: 0.0, gtol_rel: 0.0, ftol: options.ftol, ..Stopping::default() };
+    solver.stopping = Stopping { gtol_rel: 0.0, decrease: 0.0, ftol: options.ftol, ..Stopping::default() };
     let first = cost(&start)?;
     if !first.is_finite() {
         return Err(Error::Unsupported { what: "a fit", requirement: "a start whose means lie in the family's range" });

@@ -126,6 +126,9 @@ fn direction(rows: &[Row]) -> Option<(Vec<f64>, Vec<usize>)> {
     };
     while let Some((more, found)) = certificate(&rest.iter().map(|&k| rows[k].clone()).collect::<Vec<_>>()) {
         let found: Vec<usize> = found.into_iter().map(|at| rest[at]).collect();
+        if found.is_empty() {
+            break;
+        }
         if delta.is_empty() {
             delta = more;
         } else {

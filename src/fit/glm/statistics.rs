@@ -111,6 +111,13 @@ impl GlmStatistics {
         })
     }
 
+    /// The same without standard errors and covariance.
+    pub(super) fn without_errors(mut self) -> Self {
+        self.standard_errors.fill(f64::NAN);
+        self.covariance.fill(f64::NAN);
+        self
+    }
+
     /// The same with NaN in the places of aliased coefficients.
     pub(super) fn expanded(self, kept: &[usize], n: usize) -> Self {
         let k = kept.len();

@@ -5,6 +5,9 @@
 //! lengths, norms, directions) is kept up to a memory bound, and the answer for a smaller radius is read from it
 //! without products; a larger one continues where the loop stopped.
 //!
+//! Where gradient, operator or preconditioner are so large or small that squares would leave the range, the loop runs on
+//! `2⁻ᵉg`, `2⁻ʰB` and `2⁻ʷM⁻¹`: powers of two, which change no digit.
+//!
 //! Hestenes & Stiefel 1952; Steihaug, SIAM J. Numer. Anal. 20(3), 1983, Algorithm of §2 (ball and negative curvature).
 
 // Negated comparisons are meant: a NaN must fail the test.
@@ -13,12 +16,16 @@
 use super::kernels::{gram, next_direction, step_and_residual};
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
-use crate::linalg::vector::{axpy, dot, norm};
+use crate::linalg::power::{exponent, scale_by_power, times_power};
+use crate::linalg::vector::{axpy, dot, norm, norm_inf};
 
 /// Relative size of `pᵀBp / pᵀp`, against the largest met so far, below which it counts as not positive.
 const FLAT: f64 = 16.0 * f64::EPSILON;
-/// Squares of numbers beyond this range lose everything to overflow or underflow.
-const LARGE: f64 = 1e153;
+/// Lengths of gradients up to `2¹⁰⁰`, and ratios up to `2²⁰⁰`, are taken as they are; likewise their reciprocals.
+const GRADIENT_RANGE: i32 = 100;
+const RATIO_RANGE: i32 = 200;
+/// Against a radius beyond this the iterates of order one are nothing, and its square comes near the end of the range.
+const FAR: f64 = 1e120;
 
 /// When the loop ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,8 +39,9 @@ pub struct CgLimits {
 }
 
 impl Default for CgLimits {
+    /// To 1e-10, without a ball, within 100 000 iterations: a residual that rounding keeps above its bound ends too.
     fn default() -> Self {
-        Self { tolerance: 1e-10, radius: f64::INFINITY, max_iterations: u64::MAX }
+        Self { tolerance: 1e-10, radius: f64::INFINITY, max_iterations: 100_000 }
     }
 }
 
@@ -89,8 +97,10 @@ pub struct Cg {
     path: Vec<Record>,
     slots: usize,
     preconditioned: bool,
-    /// The loop runs on `g / unit`: 1 unless the square of `‖g‖` would leave the range of f64.
-    unit: f64,
+    /// The loop runs on `2⁻ᵉg`, `2⁻ʰB`, `2⁻ʷM⁻¹` (`w` even): zero in the ordinary range.
+    gradient_exponent: i32,
+    operator_exponent: i32,
+    inverse_exponent: i32,
     rr: f64,
     rz: f64,
     rz_first: f64,
@@ -119,23 +129,20 @@ impl Cg {
         self.slots = (memory / (8 * n.max(1))).max(2);
         self.path.clear();
         self.x.fill(0.0);
-        let gg = dot(g, g);
-        self.unit = 1.0;
-        if gg > 1e-200 && gg < 1e200 {
-            self.r.iter_mut().zip(g).for_each(|(r, g)| *r = -g);
-            self.rr = gg;
-        } else {
+        (self.gradient_exponent, self.operator_exponent, self.inverse_exponent) = (0, 0, 0);
+        self.rr = dot(g, g);
+        let ordinary = self.rr > 0.0 && exponent(self.rr).abs() <= 2 * GRADIENT_RANGE;
+        if !ordinary {
             Error::check_finite("gradient", g)?;
-            let length = norm(g);
-            if length > 0.0 {
-                self.unit = length;
-            }
-            let unit = self.unit;
-            self.r.iter_mut().zip(g).for_each(|(r, g)| *r = -g / unit);
+            self.gradient_exponent = exponent(norm(g));
+        }
+        let e = -self.gradient_exponent;
+        self.r.iter_mut().zip(g).for_each(|(r, g)| *r = -times_power(*g, e));
+        if !ordinary {
             self.rr = dot(&self.r, &self.r);
         }
         self.preconditioned = preconditioner.is_some();
-        self.rz = self.precondition(preconditioner)?;
+        self.rz = self.precondition(preconditioner, true)?;
         self.rz_first = self.rz;
         let first = column(&mut self.directions, 0, n);
         first.copy_from_slice(if self.preconditioned { &self.z } else { &self.r });
@@ -156,7 +163,6 @@ impl Cg {
     ) -> Result<CgEnd> {
         Error::check_len("operator", self.n, operator.dim())?;
         let bound = self.rz_first * limits.tolerance * limits.tolerance;
-        let radius = self.inner_radius(limits.radius);
         loop {
             if self.rz <= bound || self.rz == 0.0 {
                 return Ok(CgEnd::Converged);
@@ -170,7 +176,8 @@ impl Cg {
             }
             let alpha = self.rz / curvature;
             let xx_next = self.xx + alpha * (2.0 * self.xp + alpha * self.pp);
-            // Written so that an overflow to NaN counts as outside.
+            // Known once the first product is; written so that an overflow to NaN counts as outside.
+            let radius = self.inner_radius(limits.radius);
             if !(xx_next < radius * radius) {
                 return Ok(CgEnd::Boundary);
             }
@@ -216,19 +223,30 @@ impl Cg {
                 (self.present(), end)
             }
         };
-        let result = match end {
-            CgEnd::Converged | CgEnd::MaxIterations => (point.reduction, point.xx.max(0.0).sqrt()),
-            _ if radius == f64::INFINITY => (point.reduction, point.xx.max(0.0).sqrt()),
-            CgEnd::Boundary | CgEnd::NegativeCurvature => {
-                let j = crossing.filter(|&j| self.kept(j)).unwrap_or(self.path.len());
-                (self.to_boundary(&point, j, radius, end, out), radius)
-            }
+        let onto = limits.radius < f64::INFINITY && matches!(end, CgEnd::Boundary | CgEnd::NegativeCurvature);
+        if !onto {
+            self.write(out);
+            let reduction = times_power(point.reduction, self.reduction_exponent());
+            return Ok(CgPoint { reduction, norm: self.outer_norm(point.xx.max(0.0).sqrt()), end });
+        }
+        let j = crossing.filter(|&j| self.kept(j)).unwrap_or(self.path.len());
+        let inner = self.inner_radius(limits.radius);
+        let reduction = if j == 0 || inner > FAR {
+            self.far_along(&point, j, limits.radius, out)
+        } else {
+            let found = self.to_boundary(&point, j, inner, end, out);
+            self.write(out);
+            times_power(found, self.reduction_exponent())
         };
-        out.iter_mut().for_each(|v| *v *= self.unit);
-        Ok(CgPoint { reduction: result.0 * self.unit * self.unit, norm: result.1 * self.unit, end })
+        Ok(CgPoint { reduction, norm: limits.radius, end })
     }
 
-    /// The present iterate (of the problem scaled by [`unit`](Self::unit)).
+    /// The solution found: `out ← unit · out`.
+    pub(crate) fn write(&self, out: &mut [f64]) {
+        scale_by_power(out, self.gradient_exponent - self.operator_exponent);
+    }
+
+    /// The present iterate, of the problem in units of [`unit`](Self::unit).
     pub fn x(&self) -> &[f64] {
         &self.x
     }
@@ -241,17 +259,43 @@ impl Cg {
     pub fn curvature(&self) -> Option<f64> {
         self.curvature
     }
-    /// The factor that turns [`x`](Self::x) into the solution; 1 unless `‖g‖` is below 1e-100 or above 1e100.
+    /// The factor that turns [`x`](Self::x) into the solution: a power of two, 1 unless the squares of `‖g‖` or `‖B‖` would
+    /// come near the ends of the range.
     pub fn unit(&self) -> f64 {
-        self.unit
+        times_power(1.0, self.gradient_exponent - self.operator_exponent)
+    }
+    /// Writes the solution as it stands, [`unit`](Self::unit) times [`x`](Self::x).
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if `out` has another length.
+    pub fn solution(&self, out: &mut [f64]) -> Result<()> {
+        Error::check_len("solution", self.n, out.len())?;
+        out.copy_from_slice(&self.x);
+        self.write(out);
+        Ok(())
     }
     /// `−gᵀx − ½ xᵀBx` at [`x`](Self::x), for the scaled problem. Twice this is `xᵀBx`.
     pub fn reduction(&self) -> f64 {
         self.reduction
     }
+    /// The power of two that turns reductions of the scaled problem into those of the true one.
+    pub(crate) fn reduction_exponent(&self) -> i32 {
+        2 * self.gradient_exponent - self.operator_exponent
+    }
     /// `√(rᵀM⁻¹r)`, for the scaled problem.
     pub fn residual_norm(&self) -> f64 {
         self.rz.sqrt()
+    }
+    /// A length in units of [`unit`](Self::unit).
+    pub(crate) fn inner_length(&self, length: f64) -> f64 {
+        times_power(length, self.operator_exponent - self.gradient_exponent)
+    }
+    /// `‖B p‖ / ‖p‖` of the present direction, for the scaled problem, where its product was made.
+    pub(crate) fn image(&self) -> f64 {
+        if self.curvature.is_none() {
+            return 0.0;
+        }
+        norm(&self.q) / norm(self.direction())
     }
     /// Iterations since the start.
     pub fn iterations(&self) -> u64 {
@@ -262,8 +306,14 @@ impl Cg {
         self.products
     }
 
+    /// A radius in the units of the loop: zero or infinite where it is out of all proportion, and then it compares rightly.
     fn inner_radius(&self, radius: f64) -> f64 {
-        if radius == f64::INFINITY { radius } else { (radius / self.unit).clamp(1.0 / LARGE, LARGE) }
+        times_power(radius, self.operator_exponent - self.gradient_exponent + self.inverse_exponent / 2)
+    }
+
+    /// A length in the units of the loop, turned back.
+    fn outer_norm(&self, length: f64) -> f64 {
+        times_power(length, self.gradient_exponent - self.operator_exponent - self.inverse_exponent / 2)
     }
 
     fn slot(&self, j: usize) -> usize {
@@ -290,11 +340,16 @@ impl Cg {
     }
 
     /// `z ← M⁻¹ r`; returns `rᵀz`.
-    fn precondition(&mut self, preconditioner: Option<&dyn SymmetricOperator>) -> Result<f64> {
+    fn precondition(&mut self, preconditioner: Option<&dyn SymmetricOperator>, first: bool) -> Result<f64> {
         let Some(m) = preconditioner else { return Ok(self.rr) };
         Error::check_len("preconditioner", self.n, m.dim())?;
         self.z.resize(self.n, 0.0);
         m.apply(&self.r, &mut self.z)?;
+        if first {
+            let ratio = exponent(norm_inf(&self.z)) - exponent(norm_inf(&self.r));
+            self.inverse_exponent = if ratio.abs() > RATIO_RANGE { ratio & !1 } else { 0 };
+        }
+        scale_by_power(&mut self.z, -self.inverse_exponent);
         let rz = dot(&self.r, &self.z);
         if !rz.is_finite() {
             return Err(Error::NonFinite { what: "preconditioned residual", index: None });
@@ -314,6 +369,12 @@ impl Cg {
         let p = &self.directions[j * self.n..(j + 1) * self.n];
         operator.apply(p, &mut self.q)?;
         self.products += 1;
+        if self.path.is_empty() {
+            let largest = norm_inf(&self.q);
+            let ratio = if largest > 0.0 { exponent(largest) - exponent(norm_inf(p)) } else { 0 };
+            self.operator_exponent = if largest.is_finite() && ratio.abs() > RATIO_RANGE { ratio } else { 0 };
+        }
+        scale_by_power(&mut self.q, -self.operator_exponent);
         let curvature = dot(p, &self.q);
         if !curvature.is_finite() {
             Error::check_finite("curvature product", &self.q)?;
@@ -342,7 +403,7 @@ impl Cg {
         let p = &self.directions[old * n..(old + 1) * n];
         self.rr = step_and_residual(alpha, p, &self.q, &mut self.x, &mut self.r);
         self.reduction += 0.5 * alpha * self.rz;
-        let rz = self.precondition(preconditioner)?;
+        let rz = self.precondition(preconditioner, false)?;
         let beta = rz / self.rz;
         // ‖·‖_M by recurrences: exact while the residuals stay orthogonal, and M itself is never needed.
         self.xx = xx_next;
@@ -355,6 +416,20 @@ impl Cg {
         let (p, next) = two_columns(&mut self.directions, old, new, n);
         next_direction(z, beta, p, next);
         Ok(())
+    }
+
+    /// Moves `x = x_j`, whose length is nothing against `radius`, along `p_j` to the sphere, in true units whatever these
+    /// are; returns the reduction there.
+    fn far_along(&self, point: &Record, j: usize, radius: f64, x: &mut [f64]) -> f64 {
+        self.write(x);
+        let slot = self.slot(j);
+        let length = point.pp.sqrt();
+        let radius = times_power(radius, self.inverse_exponent / 2);
+        x.iter_mut().zip(&self.directions[slot * self.n..(slot + 1) * self.n]).for_each(|(x, p)| *x += p / length * radius);
+        let linear = times_power(point.rz / length * radius, self.gradient_exponent);
+        // In this order: along positive curvature the first factor is no larger than the slope.
+        let bend = times_power(point.curvature / point.pp * radius, self.operator_exponent) * radius;
+        times_power(point.reduction, self.reduction_exponent()) + linear - 0.5 * bend
     }
 
     /// Moves `x = x_j` along `p_j` to the sphere of `radius`; returns the reduction there.
@@ -411,7 +486,8 @@ pub fn solve(
     match workspace.advance(operator, preconditioner, &CgLimits { radius: f64::INFINITY, ..*limits })? {
         CgEnd::Converged => {
             // The loop solves B x = −g.
-            x.iter_mut().zip(&workspace.x).for_each(|(out, x)| *out = -x * workspace.unit);
+            workspace.solution(x)?;
+            x.iter_mut().for_each(|x| *x = -*x);
             Ok(workspace.iterations())
         }
         CgEnd::MaxIterations => Err(Error::Unsupported { what: "conjugate gradients", requirement: "more iterations" }),

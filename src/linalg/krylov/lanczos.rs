@@ -15,6 +15,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// A coupling below this multiple of `‖T‖` is rounding: the basis spans an invariant subspace.
 const BREAKDOWN: f64 = 64.0 * f64::EPSILON;
+/// Products before a random block is believed: its lowest Ritz value settles late where it is not the first to stand out
+/// (Kuczyński & Woźniakowski 1992 bound the probability of an error by `√n exp(−(2k − 1)√ε)`).
+const LEAST: usize = 12;
 
 /// The growing basis and its tridiagonal matrix.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,19 @@ pub(crate) struct Basis {
     pub(crate) off: Vec<f64>,
     work: Vec<f64>,
     bound: f64,
+    /// First vector of the present block.
+    start: usize,
+    /// Whether it began with a random vector, which has a part along everything outside of the blocks before.
+    random: bool,
+    factor: Factor,
+    lowest: Vec<f64>,
+}
+
+/// The smallest Ritz value of a block, and the residual of its vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct BlockEnd {
+    pub(crate) value: f64,
+    pub(crate) residual: f64,
 }
 
 impl Basis {
@@ -38,7 +54,7 @@ impl Basis {
         self.diagonal.clear();
         self.off.clear();
         self.work.resize(n, 0.0);
-        self.bound = 0.0;
+        (self.bound, self.start, self.random) = (0.0, 0, false);
     }
 
     /// Number of products made: the order of `T`.
@@ -60,6 +76,39 @@ impl Basis {
     /// Off-diagonal of `T`, without the coupling to the next vector.
     pub(crate) fn off_diagonal(&self) -> &[f64] {
         &self.off[..self.len().saturating_sub(1)]
+    }
+
+    /// Counts what follows as a block of its own: the couplings before it say nothing about it.
+    pub(crate) fn begin_block(&mut self) {
+        (self.start, self.random) = (self.len(), false);
+    }
+
+    /// The smallest Ritz value of the present block and its residual; `None` while it has too few vectors to be believed.
+    ///
+    /// It is judged for itself: an eigenvector of an earlier block has a residual of zero and proves nothing outside.
+    pub(crate) fn block_end(&mut self) -> Option<BlockEnd> {
+        let m = self.len() - self.start;
+        if m == 0 || (m < LEAST && self.coupling() > 0.0 && !self.full()) {
+            return None;
+        }
+        let (d, e) = (&self.diagonal[self.start..], &self.off[self.start..self.start + m - 1]);
+        let value = tridiagonal::eigenvalue(d, e, 0);
+        tridiagonal::lowest_vector(d, e, value, &mut self.factor, &mut self.lowest);
+        let residual = self.coupling() * self.lowest.last().map_or(0.0, |v| v.abs());
+        Some(BlockEnd { value, residual })
+    }
+
+    /// After an invariant block: begins a random one outside of all of them. `false` if there is no room, or if the present
+    /// block was random itself and showed nothing below the blocks before it: then there is nothing to be seen outside.
+    pub(crate) fn look_outside(&mut self, seed: u64) -> bool {
+        if self.random && self.start > 0 {
+            let before = tridiagonal::eigenvalue(&self.diagonal[..self.start], &self.off[..self.start - 1], 0);
+            let lower = self.block_end().is_some_and(|end| end.value < before - BREAKDOWN * self.bound);
+            if !lower {
+                return false;
+            }
+        }
+        self.begin_random(seed)
     }
 
     fn column(&self, j: usize) -> &[f64] {
@@ -91,6 +140,7 @@ impl Basis {
             if length > 1e-8 * before {
                 grow(&mut self.columns, (k + 1) * n);
                 self.columns[k * n..(k + 1) * n].iter_mut().zip(&self.work).for_each(|(q, w)| *q = w / length);
+                (self.start, self.random) = (k, true);
                 return true;
             }
         }
@@ -112,6 +162,10 @@ impl Basis {
         let mut gamma = norm(&self.work);
         let before = if k > 0 { self.off[k - 1].abs() } else { 0.0 };
         self.bound = self.bound.max(delta.abs() + gamma + before);
+        if !self.bound.is_finite() {
+            self.diagonal.pop();
+            return Err(Error::NonFinite { what: "curvature product", index: None });
+        }
         if k + 1 == n || gamma <= BREAKDOWN * self.bound {
             gamma = 0.0;
         } else {
@@ -180,26 +234,24 @@ pub fn leftmost(operator: &dyn SymmetricOperator, max_products: u64, seed: u64, 
     let mut basis = Basis::default();
     basis.clear(n, usize::try_from(max_products).unwrap_or(usize::MAX));
     basis.begin_random(seed);
-    let (mut factor, mut u, mut restarted) = (Factor::default(), Vec::new(), false);
     loop {
         basis.extend(operator)?;
-        let (d, e) = (&basis.diagonal[..], basis.off_diagonal());
-        let value = tridiagonal::eigenvalue(d, e, 0);
-        tridiagonal::lowest_vector(d, e, value, &mut factor, &mut u);
-        let mut residual = basis.coupling() * u.last().copied().unwrap_or(0.0).abs();
-        let met = residual <= tol * basis.norm_bound();
         let invariant = basis.coupling() == 0.0;
-        // An invariant subspace that is not the whole space may miss eigenvectors: look once outside of it.
-        if invariant && !restarted && basis.len() < n && basis.begin_random(seed) {
-            restarted = true;
+        // An invariant subspace that is not the whole space may miss eigenvectors.
+        if invariant && basis.len() < n && basis.look_outside(seed) {
             continue;
         }
+        let end = basis.block_end();
+        let met = end.is_some_and(|end| end.residual <= tol * basis.norm_bound());
         if met || invariant || basis.full() {
-            let largest = tridiagonal::eigenvalue(&basis.diagonal, basis.off_diagonal(), basis.len() - 1);
-            let mut vector = vec![0.0; n];
+            let (d, e) = (&basis.diagonal[..], basis.off_diagonal());
+            let (value, largest) = (tridiagonal::eigenvalue(d, e, 0), tridiagonal::eigenvalue(d, e, d.len() - 1));
+            let (mut u, mut vector) = (Vec::new(), vec![0.0; n]);
+            tridiagonal::lowest_vector(d, e, value, &mut Factor::default(), &mut u);
             basis.combine(&u, &mut vector);
+            let residual = basis.coupling() * u.last().copied().unwrap_or(0.0).abs();
             // The recurrence's value may be far below rounding, the true residual is not.
-            residual = residual.max(f64::EPSILON * basis.norm_bound());
+            let residual = residual.max(f64::EPSILON * basis.norm_bound());
             let products = basis.len() as u64;
             return Ok(Leftmost { value, vector, residual, products, largest, converged: met || basis.len() == n });
         }
@@ -209,7 +261,7 @@ pub fn leftmost(operator: &dyn SymmetricOperator, max_products: u64, seed: u64, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::operator::{Diagonal, ScaledIdentity};
+    use crate::linalg::operator::{DenseMatrix, Diagonal, ScaledIdentity};
 
     #[test]
     fn leftmost_of_diagonal_matrix_equals_its_smallest_entry() {
@@ -240,6 +292,71 @@ mod tests {
         let found = leftmost(&ScaledIdentity { n: 30, c: -2.5 }, 50, 3, 1e-10).unwrap();
         assert_eq!(found.products, 2);
         assert!((found.largest + 2.5).abs() < 1e-14 && (found.value + 2.5).abs() < 1e-14);
+    }
+
+    #[test]
+    fn basis_stays_orthonormal_and_reduces_the_matrix_after_ritz_values_have_converged() {
+        // The three outliers converge within ten steps; without orthogonalization their vectors come back.
+        let d: Vec<f64> = (0..80).map(|i| 1.0 + i as f64 / 80.0).chain([1e2, -3e4, 1e6]).collect();
+        let (operator, n) = (Diagonal(d.clone()), d.len());
+        let mut basis = Basis::default();
+        basis.clear(n, 40);
+        basis.begin_random(11);
+        while !basis.full() {
+            basis.extend(&operator).unwrap();
+        }
+        for i in 0..40 {
+            for j in 0..40 {
+                let (q, r) = (basis.column(i), basis.column(j));
+                assert!((dot(q, r) - f64::from(u8::from(i == j))).abs() < 1e-13, "{i} {j}");
+                let entry: f64 = (0..n).map(|k| q[k] * d[k] * r[k]).sum();
+                let expected = match i.abs_diff(j) {
+                    0 => basis.diagonal[i],
+                    1 => basis.off[i.min(j)],
+                    _ => 0.0,
+                };
+                assert!((entry - expected).abs() < 1e-13 * 1e6 * 8.0, "{i} {j}: {entry} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn leftmost_at_every_scale_ends_and_is_right() {
+        // x² + 2y² + 3z² + xy: eigenvalues of [2 1; 1 4] and 6.
+        let entries = [2.0, 1.0, 0.0, 1.0, 4.0, 0.0, 0.0, 0.0, 6.0];
+        let exact = 3.0 - 2f64.sqrt();
+        for scale in [1e-310, 1e-300, 1e-150, 1.0, 1e150, 1e300] {
+            let b = DenseMatrix::new(3, entries.map(|v| v * scale).to_vec()).unwrap();
+            let found = leftmost(&b, 50, 0, 1e-6).unwrap();
+            let rounding = if scale < 1e-305 { 1e-12 } else { 1e-14 };
+            assert!((found.value / scale - exact).abs() < rounding && found.converged, "{scale:e} {found:?}");
+            assert!((found.largest / scale - 6.0).abs() < rounding, "{scale:e} {found:?}");
+        }
+        let zero = leftmost(&Diagonal(vec![0.0; 5]), 50, 0, 1e-6).unwrap();
+        assert_eq!((zero.value, zero.largest), (0.0, 0.0));
+        assert!(leftmost(&DenseMatrix::new(2, vec![f64::INFINITY; 4]).unwrap(), 50, 0, 1e-6).is_err());
+        // Ends, whatever it finds: an eigenvalue is beyond the range.
+        let _ = leftmost(&DenseMatrix::new(2, vec![f64::MAX; 4]).unwrap(), 50, 0, 1e-6);
+    }
+
+    #[test]
+    fn leftmost_outside_an_invariant_block_is_judged_for_itself() {
+        // Many distinct eigenvalues, so that a random block of one vector says nothing yet.
+        let d: Vec<f64> = (0..60).map(|i| 1.0 + i as f64).chain([-1e-3]).collect();
+        let mut basis = Basis::default();
+        basis.clear(61, 61);
+        let mut first = vec![0.0; 61];
+        first[3] = 2.0;
+        basis.begin(&first, 2.0);
+        basis.extend(&Diagonal(d.clone())).unwrap();
+        assert_eq!(basis.coupling(), 0.0);
+        assert!(basis.look_outside(5));
+        basis.extend(&Diagonal(d.clone())).unwrap();
+        assert_eq!(basis.block_end(), None);
+        while basis.coupling() > 0.0 && !basis.full() {
+            basis.extend(&Diagonal(d.clone())).unwrap();
+        }
+        assert!((basis.block_end().unwrap().value + 1e-3).abs() < 1e-12);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
-use crate::linalg::vector::{axpy, dot, norm};
+use crate::linalg::power::{exponent, scale_by_power, times_power};
+use crate::linalg::vector::{axpy, dot, hypot, norm, norm_inf};
 
 /// When MINRES ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,12 +79,31 @@ impl Minres {
         Error::check_len("right-hand side", n, b.len())?;
         Error::check_len("solution", n, x.len())?;
         Error::check_finite("right-hand side", b)?;
+        // In units of a power of two next to ‖b‖, which changes no digit.
+        let e = exponent(norm_inf(b));
+        let mut report = self.solve_scaled(operator, preconditioner, b, e, limits, x)?;
+        scale_by_power(x, e);
+        report.residual = times_power(report.residual, e);
+        Ok(report)
+    }
+
+    /// Solves `B x = 2⁻ᵉ b`.
+    fn solve_scaled(
+        &mut self,
+        operator: &dyn SymmetricOperator,
+        preconditioner: Option<&dyn SymmetricOperator>,
+        b: &[f64],
+        e: i32,
+        limits: &MinresLimits,
+        x: &mut [f64],
+    ) -> Result<MinresReport> {
+        let n = b.len();
         for buffer in [&mut self.r_old, &mut self.r, &mut self.y, &mut self.v, &mut self.w, &mut self.w_old, &mut self.w_older] {
             buffer.clear();
             buffer.resize(n, 0.0);
         }
         x.fill(0.0);
-        self.r.copy_from_slice(b);
+        self.r.iter_mut().zip(b).for_each(|(r, b)| *r = times_power(*b, -e));
         let first = self.precondition(preconditioner)?;
         let mut report = MinresReport { end: MinresEnd::Solved, iterations: 0, residual: first, operator_norm: 0.0 };
         if first == 0.0 {
@@ -112,7 +132,7 @@ impl Minres {
             std::mem::swap(&mut self.r, &mut self.y);
             beta_old = beta;
             beta = self.precondition(preconditioner)?;
-            frobenius = (frobenius * frobenius + alpha * alpha + beta_old * beta_old + beta * beta).sqrt();
+            frobenius = hypot(hypot(frobenius, alpha), hypot(beta_old, beta));
             if report.iterations == 1 {
                 frobenius = alpha.hypot(beta);
             }
@@ -211,6 +231,27 @@ mod tests {
             assert_ne!(report.end, MinresEnd::MaxIterations);
             for (x, want) in x.iter().zip(&want) {
                 assert!((x - want).abs() < 1e-11, "{x} {want} {report:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn minres_at_extreme_scales_equals_solution() {
+        let (a, want, b) = case(12);
+        let limits = MinresLimits { tolerance: 1e-15, ..Default::default() };
+        for p in [-1000, -500, 0, 500, 1000] {
+            for q in [-500, 0, 500] {
+                let scaled = DenseMatrix::new(12, a.entries().iter().map(|v| times_power(*v, q)).collect()).unwrap();
+                let right: Vec<f64> = b.iter().map(|v| times_power(*v, p)).collect();
+                if (p - q).abs() > 1000 {
+                    continue;
+                }
+                let mut x = vec![0.0; 12];
+                let report = Minres::default().solve(&scaled, None, &right, &limits, &mut x).unwrap();
+                assert_ne!(report.end, MinresEnd::MaxIterations, "{p} {q}");
+                for (x, want) in x.iter().zip(&want) {
+                    assert!((times_power(*x, q - p) - want).abs() < 1e-11, "{p} {q}: {x} {want} {report:?}");
+                }
             }
         }
     }

@@ -63,9 +63,14 @@ impl Preconditioner for BlockJacobi {
             let largest = self.work.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             let mut shift = 0.0;
             while !cholesky(&self.work, shift, k, size, factor) {
-                shift = if shift == 0.0 { 1e-8 * largest } else { 4.0 * shift };
-                if largest == 0.0 {
-                    shift = 1.0;
+                // Denormal entries have no hundred-millionth part; those near the largest number no multiple.
+                shift = match (shift > 0.0, largest > 0.0) {
+                    (true, _) => 4.0 * shift,
+                    (false, true) => (1e-8 * largest).max(f64::MIN_POSITIVE),
+                    (false, false) => 1.0,
+                };
+                if !shift.is_finite() {
+                    return Err(Error::NonFinite { what: "shift of a diagonal block of the operator", index: None });
                 }
             }
         }

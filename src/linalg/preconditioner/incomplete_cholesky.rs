@@ -137,6 +137,9 @@ impl Preconditioner for IncompleteCholesky {
         self.shift = if lowest > 0.0 || self.scale.is_empty() { 0.0 } else { self.first_shift - lowest };
         while !self.try_factor(self.shift) {
             self.shift = (2.0 * self.shift).max(self.first_shift);
+            if !self.shift.is_finite() {
+                return Err(Error::NonFinite { what: "shift of the incomplete factorization", index: None });
+            }
         }
         Ok(())
     }

@@ -176,16 +176,15 @@ impl Family {
             }
             Family::Binomial => binomial(y, m),
             _ if !(m.value >= 0.0) => self.outside(),
+            Family::Poisson if y == 0.0 => zero_count(m, 0.0, m.value),
+            Family::NegativeBinomial { alpha } if y == 0.0 => zero_count(m, alpha, (alpha * m.value).ln_1p() / alpha),
             Family::Poisson => self.positive(y, m, 1.0, 0.0, poisson_half(y, m.value, m.ln_value)),
             Family::Gamma => {
                 let t = (y - m.value) / m.value;
                 let half = if t.is_finite() { excess(t) } else { f64::INFINITY };
                 self.positive(y, m, m.value, 1.0, half)
             }
-            Family::InverseGaussian => {
-                let r = (y - m.value) / m.value;
-                self.positive(y, m, m.value * m.value, 2.0, 0.5 * r * r / y)
-            }
+            Family::InverseGaussian => inverse_gaussian(y, m),
             Family::NegativeBinomial { alpha } => {
                 let ratio = 1.0 + alpha * m.value;
                 let (size, t) = (y + 1.0 / alpha, (m.value - y) / (y + 1.0 / alpha));
@@ -208,6 +207,24 @@ impl Family {
         let observed = expected - r * rho / v * (m.bend - (1.0 + elasticity) * rho);
         Term { half_deviance, score: r * rho / v, expected, observed }
     }
+}
+
+/// A count of zero, `½ d = ln(1 + αμ)/α` (`μ` for `α = 0`): regular where the mean is zero.
+fn zero_count(m: &Mean, alpha: f64, half_deviance: f64) -> Term {
+    let (ratio, bent) = (1.0 + alpha * m.value, m.slope * m.bend);
+    let steepness = m.slope / ratio;
+    let expected = m.value * m.rate * m.rate / ratio;
+    Term { half_deviance, score: -steepness, expected, observed: bent / ratio - alpha * steepness * steepness }
+}
+
+/// Through `w = 1/μ`, `½ d = (yw − 1)²/2y`: regular where the mean is infinite.
+fn inverse_gaussian(y: f64, m: &Mean) -> Term {
+    let (r, w) = ((y - m.value) / m.value, 1.0 / m.value);
+    // At an infinite mean yw − 1 is −1.
+    let r = if m.value.is_finite() { r } else { -1.0 };
+    let slope = w * m.rate;
+    let bent = slope * (2.0 * m.rate - m.bend);
+    Term { half_deviance: 0.5 * r * r / y, score: r * slope, expected: slope * m.rate, observed: y * slope * slope + r * bent }
 }
 
 /// Through `p = μ'/μ` and `q = μ'/(1 − μ)`: the score is `y p − (1 − y) q`, without `0/0` at the extremes.

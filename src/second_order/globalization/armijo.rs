@@ -4,7 +4,7 @@
 //! Grippo, Lampariello & Lucidi (SIAM J. Numer. Anal. 23, 1986).
 
 use super::interpolate::{cubic_hermite, cubic_through_two, quadratic, safeguard};
-use super::{Globalization, InitialStep, Start, Trial, Verdict};
+use super::{Globalization, InitialStep, Start, Trial, Verdict, retreat};
 use crate::error::{Error, Result};
 use crate::second_order::Line;
 use std::collections::VecDeque;
@@ -33,6 +33,8 @@ pub struct ArmijoState {
     last: Option<(f64, f64)>,
     /// Size and reduction of the best trial of this search that reduced the cost.
     best: Option<(f64, f64)>,
+    /// Trials in a row that were not finite.
+    failures: u64,
     /// Costs of the last accepted points.
     window: VecDeque<f64>,
 }
@@ -71,7 +73,8 @@ impl Armijo {
     }
 
     fn forget_search(&mut self) {
-        (self.state.trials, self.state.last, self.state.best) = (0, None, None);
+        let state = &mut self.state;
+        (state.trials, state.last, state.best, state.failures) = (0, None, None, 0);
     }
 
     /// The next shorter length, in [0.1, 0.5] of the present one.
@@ -104,12 +107,17 @@ impl Globalization<Line> for Armijo {
         if finite && trial.actual > self.state.best.map_or(0.0, |(_, reduction)| reduction) {
             self.state.best = Some((trial.size, trial.actual));
         }
-        let size = if finite { self.shorter(trial) } else { 0.25 * trial.size };
+        self.state.failures = if finite { 0 } else { self.state.failures + 1 };
+        let size =
+            if finite { self.shorter(trial) } else { trial.perceptible(retreat(self.state.failures) * trial.size, trial.size) };
         let exhausted = trial.is_negligible(trial.length * (size / trial.size)) || size < f64::MIN_POSITIVE;
         if !descent || exhausted {
             // No length decreases the cost enough; a length that decreases it at all is still progress.
             return match self.state.best {
-                Some((size, _)) => self.accept(size, self.initial.after_return_to(size), trial.cost),
+                Some((size, reduction)) => {
+                    let next = self.initial.after_return_to(size, trial, -reduction > size * trial.slope);
+                    self.accept(size, next, trial.cost)
+                }
                 None => {
                     let trials = self.state.trials;
                     self.forget_search();
@@ -180,7 +188,7 @@ mod tests {
     fn armijo_at_a_non_finite_trial_shortens_without_interpolating() {
         let mut armijo = Armijo::default();
         assert_eq!(rejected_then(armijo.judge(&line(1.0, -1.0, f64::NEG_INFINITY))), 0.25);
-        assert_eq!(rejected_then(armijo.judge(&line(0.25, -1.0, f64::NAN))), 0.0625);
+        assert_eq!(rejected_then(armijo.judge(&line(0.25, -1.0, f64::NAN))), 0.015625);
         let (accepted, _) = search(&mut Armijo::default(), 1.0, |a| if a > 1e-6 { (f64::NAN, f64::NAN) } else { (-a, -1.0) });
         assert!(accepted.is_some_and(|a| a <= 1e-6));
     }

@@ -17,9 +17,10 @@ use crate::second_order::Cubic;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CubicWeight {
     /// First weight `σ₀`. Default `None`: `0.1 κ² / ‖g₀‖` with the curvature `κ` along the gradient, where it is known
-    /// (the cubic term then adds about a tenth of `κ` to the matrix for the Cauchy step), else `‖g₀‖ / max(1, ‖x₀‖)²`.
+    /// (the cubic term then adds about a tenth of `κ` to the matrix for the Cauchy step), else `‖g₀‖ / ‖x₀‖²`, from the origin
+    /// `‖g₀‖³ / f(x₀)²`.
     pub initial_weight: Option<f64>,
-    /// Smallest weight. Default 1e-100.
+    /// Smallest weight. Default the smallest normal number: weights have units.
     pub min_weight: f64,
     /// A step is taken when `ρ ≥ accept`. Default 1e-4.
     pub accept: f64,
@@ -50,7 +51,7 @@ impl Default for CubicWeight {
     fn default() -> Self {
         Self {
             initial_weight: None,
-            min_weight: 1e-100,
+            min_weight: f64::MIN_POSITIVE,
             accept: 1e-4,
             successful: 0.1,
             very_successful: 0.9,
@@ -107,14 +108,20 @@ impl CubicWeight {
     }
 }
 
+/// `1/σ` as a positive finite number.
+fn size(weight: f64) -> f64 {
+    1.0 / weight.clamp(f64::MIN_POSITIVE, f64::MAX)
+}
+
 impl Globalization<Cubic> for CubicWeight {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = CubicWeightState::default();
         let usable = |w: &f64| w.is_finite() && *w > 0.0;
         let by_curvature = start.gradient_curvature.map(|c| 0.1 * c * c / start.gradient_norm);
-        let by_scale = start.gradient_norm / start.x_norm.max(1.0).powi(2);
+        let length = start.length();
+        let by_scale = start.gradient_norm / length / length;
         let automatic = by_curvature.filter(usable).or(Some(by_scale).filter(usable)).unwrap_or(1.0);
-        1.0 / self.initial_weight.unwrap_or(automatic).max(self.min_weight)
+        size(self.initial_weight.unwrap_or(automatic).max(self.min_weight))
     }
 
     fn judge(&mut self, trial: &Trial) -> Verdict {
@@ -128,7 +135,7 @@ impl Globalization<Cubic> for CubicWeight {
                 r if r < self.successful => self.heavier(trial),
                 _ => 1.0 / trial.size,
             };
-            return Verdict::Accept { size: trial.size, next: 1.0 / weight };
+            return Verdict::Accept { size: trial.size, next: size(weight) };
         }
         let size = 1.0 / self.heavier(trial);
         if !moves || size < f64::MIN_POSITIVE {
@@ -195,8 +202,13 @@ mod tests {
         assert_eq!(CubicWeight::default().first_size(&start), 2.0); // σ₀ = 0.1·100/20
         let unknown = Start { gradient_curvature: None, ..start };
         assert_eq!(CubicWeight::default().first_size(&unknown), 0.2);
+        let small = Start { x_norm: 0.125, ..unknown };
+        assert_eq!(CubicWeight::default().first_size(&small), 1.0 / 1280.0);
+        let origin = Start { x_norm: 0.0, cost: 10.0, ..unknown };
+        assert_eq!(CubicWeight::default().first_size(&origin), 1.0 / 80.0);
         assert_eq!(CubicWeight { initial_weight: Some(8.0), ..CubicWeight::default() }.first_size(&start), 0.125);
         let nothing = Start {
+            cost: 0.0,
             gradient_norm: 0.0,
             x_norm: f64::NAN,
             gradient_curvature: Some(0.0),

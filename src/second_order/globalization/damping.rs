@@ -14,11 +14,11 @@ use crate::second_order::Damping;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DampingControl {
     /// First damping `μ₀`. Default `None`: `tau` times the largest diagonal entry of the matrix, where it is known, else
-    /// times the curvature along the gradient, else times `‖g₀‖ / max(1, ‖x₀‖)`.
+    /// times the curvature along the gradient, else times `‖g₀‖ / ‖x₀‖`, from the origin `‖g₀‖² / |f(x₀)|`.
     pub initial_damping: Option<f64>,
     /// Factor of the automatic first damping. Default 1e-3.
     pub tau: f64,
-    /// Smallest damping. Default 1e-100.
+    /// Smallest damping. Default the smallest normal number: dampings have units.
     pub min_damping: f64,
     /// A step is taken when `ρ ≥ accept`. Default 1e-4.
     pub accept: f64,
@@ -45,7 +45,7 @@ impl Default for DampingControlState {
 impl Default for DampingControl {
     fn default() -> Self {
         let state = DampingControlState::default();
-        Self { initial_damping: None, tau: 1e-3, min_damping: 1e-100, accept: 1e-4, state }
+        Self { initial_damping: None, tau: 1e-3, min_damping: f64::MIN_POSITIVE, accept: 1e-4, state }
     }
 }
 
@@ -68,7 +68,7 @@ impl Globalization<Damping> for DampingControl {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = DampingControlState::default();
         let usable = |w: &f64| w.is_finite() && *w > 0.0;
-        let by_scale = Some(start.gradient_norm / start.x_norm.max(1.0));
+        let by_scale = Some(start.gradient_norm / start.length());
         let curvature = [start.largest_diagonal, start.gradient_curvature, by_scale].into_iter().flatten().find(usable);
         1.0 / self.initial_damping.unwrap_or(self.tau * curvature.unwrap_or(1.0)).max(self.min_damping)
     }
@@ -144,6 +144,10 @@ mod tests {
         assert_eq!(DampingControl::default().first_size(&start), 125.0);
         let start = Start { gradient_curvature: None, gradient_norm: 4.0, x_norm: 2.0, ..start };
         assert_eq!(DampingControl::default().first_size(&start), 500.0);
+        let small = Start { x_norm: 0.125, ..start };
+        assert_eq!(DampingControl::default().first_size(&small), 31.25);
+        let origin = Start { x_norm: 0.0, cost: 2.0, ..start };
+        assert_eq!(DampingControl::default().first_size(&origin), 125.0);
         let set = DampingControl { initial_damping: Some(0.5), ..DampingControl::default() };
         assert_eq!(set.clone().first_size(&start), 2.0);
     }

@@ -9,7 +9,7 @@
 //!
 //! or the approximate ones (T2), where the first is replaced by `φ′(α) ≤ (2δ − 1) φ′(0)` and `φ(α) ≤ φ(0) + ε |φ(0)|`.
 
-use super::{Globalization, InitialStep, Start, Trial, Verdict};
+use super::{Globalization, InitialStep, Start, Trial, Verdict, retreat};
 use crate::error::{Error, Result};
 use crate::second_order::Line;
 
@@ -41,6 +41,8 @@ pub struct HagerZhang {
 pub struct HagerZhangState {
     /// Trials of the present search.
     pub trials: u64,
+    /// Trials in a row that were not finite.
+    failures: u64,
     phase: Phase,
     /// The interval: `φ(a) ≤ φ(0) + ε`, `φ′(a) < 0 ≤ φ′(b)`.
     a: End,
@@ -142,77 +144,80 @@ impl HagerZhang {
     }
 
     /// Ends the search at the best length found, if it decreases the cost.
-    fn finish(&mut self) -> Verdict {
+    fn finish(&mut self, trial: &Trial) -> Verdict {
         let state = std::mem::take(&mut self.state);
         match state.best {
-            Some(best) => Verdict::Accept { size: best.size, next: self.initial.after_return_to(best.size) },
+            Some(best) => {
+                let next = self.initial.after_return_to(best.size, trial, best.slope > trial.slope);
+                Verdict::Accept { size: best.size, next }
+            }
             None => Verdict::give_up(state.trials),
         }
     }
 
     /// Asks for a length inside the interval, or ends if rounding leaves none.
-    fn ask(&mut self, phase: Phase, size: f64) -> Verdict {
+    fn ask(&mut self, trial: &Trial, phase: Phase, size: f64) -> Verdict {
         let s = &mut self.state;
+        let size = trial.perceptible(size, s.b.size);
         if !(size > s.a.size && size < s.b.size) || s.b.size - s.a.size <= f64::EPSILON * s.b.size {
-            return self.finish();
+            return self.finish(trial);
         }
         s.phase = phase;
         Verdict::Retry { size }
     }
 
     /// B1–B3.
-    fn bracket(&mut self, c: End, tolerance: f64) -> Verdict {
-        let low = c.value.is_some_and(|v| v <= tolerance);
+    fn bracket(&mut self, trial: &Trial, c: End) -> Verdict {
+        let low = c.value.is_some_and(|v| v <= self.tolerance(trial));
         if c.value.is_some() && c.slope >= 0.0 {
             self.state.b = c; // B1; `a` is the last length that was low
-            return self.updated(Round::Begin, Replaced::Neither);
+            return self.updated(trial, Round::Begin, Replaced::Neither);
         }
         if !low {
-            return self.narrow(c, Round::Begin); // B2
+            return self.narrow(trial, c, Round::Begin); // B2
         }
         self.state.a = c; // B3
         let next = self.rho * c.size;
-        if next.is_finite() { Verdict::Retry { size: next } } else { self.finish() }
+        if next.is_finite() { Verdict::Retry { size: next } } else { self.finish(trial) }
     }
 
     /// U0–U2, and the entry of U3.
-    fn update(&mut self, c: End, round: Round, tolerance: f64) -> Verdict {
+    fn update(&mut self, trial: &Trial, c: End, round: Round) -> Verdict {
         if c.value.is_some() && c.slope >= 0.0 {
             self.state.b = c; // U1
-            return self.updated(round, Replaced::B);
+            return self.updated(trial, round, Replaced::B);
         }
-        if c.value.is_some_and(|v| v <= tolerance) {
+        if c.value.is_some_and(|v| v <= self.tolerance(trial)) {
             self.state.a = c; // U2
-            return self.updated(round, Replaced::A);
+            return self.updated(trial, round, Replaced::A);
         }
-        self.narrow(c, round)
+        self.narrow(trial, c, round)
     }
 
     /// U3: the next length between `a` and a length `b` that is too high, or outside the domain of `φ`.
-    fn narrow(&mut self, b: End, round: Round) -> Verdict {
+    fn narrow(&mut self, trial: &Trial, b: End, round: Round) -> Verdict {
         self.state.b = b;
-        // A tenth where φ is not finite: the domain may end orders of magnitude earlier.
-        let theta = if b.value.is_some() { self.theta } else { 0.1 };
+        let theta = if b.value.is_some() { self.theta } else { retreat(self.state.failures.max(1)) };
         let a = self.state.a.size;
-        self.ask(Phase::Narrow(round), a + theta * (b.size - a))
+        self.ask(trial, Phase::Narrow(round), a + theta * (b.size - a))
     }
 
     /// U3 a–c.
-    fn narrowed(&mut self, d: End, round: Round, tolerance: f64) -> Verdict {
+    fn narrowed(&mut self, trial: &Trial, d: End, round: Round) -> Verdict {
         if d.value.is_some() && d.slope >= 0.0 {
             self.state.b = d;
-            return self.updated(round, Replaced::Neither);
+            return self.updated(trial, round, Replaced::Neither);
         }
-        if d.value.is_some_and(|v| v <= tolerance) {
+        if d.value.is_some_and(|v| v <= self.tolerance(trial)) {
             self.state.a = d;
             let b = self.state.b;
-            return self.narrow(b, round);
+            return self.narrow(trial, b, round);
         }
-        self.narrow(d, round)
+        self.narrow(trial, d, round)
     }
 
     /// Goes on with the round after an update is complete: S2–S4, then L2, then the next round, L1.
-    fn updated(&mut self, round: Round, replaced: Replaced) -> Verdict {
+    fn updated(&mut self, trial: &Trial, round: Round, replaced: Replaced) -> Verdict {
         let s = &self.state;
         if round == Round::First {
             let second = match replaced {
@@ -221,25 +226,25 @@ impl HagerZhang {
                 Replaced::Neither => f64::NAN,
             };
             if second > s.a.size && second < s.b.size {
-                return self.ask(Phase::Update(Round::Second), second); // S4
+                return self.ask(trial, Phase::Update(Round::Second), second); // S4
             }
         }
         let long = s.b.size - s.a.size > self.gamma * (s.old_b.size - s.old_a.size);
         if long && matches!(round, Round::First | Round::Second) {
-            return self.bisect(); // L2
+            return self.bisect(trial); // L2
         }
         let s = &mut self.state;
         (s.old_a, s.old_b) = (s.a, s.b); // L3, L1
         let first = secant(s.a, s.b);
         if first > s.a.size && first < s.b.size {
-            return self.ask(Phase::Update(Round::First), first);
+            return self.ask(trial, Phase::Update(Round::First), first);
         }
-        self.bisect()
+        self.bisect(trial)
     }
 
-    fn bisect(&mut self) -> Verdict {
+    fn bisect(&mut self, trial: &Trial) -> Verdict {
         let (a, b) = (self.state.a.size, self.state.b.size);
-        self.ask(Phase::Update(Round::Bisection), a + 0.5 * (b - a))
+        self.ask(trial, Phase::Update(Round::Bisection), a + 0.5 * (b - a))
     }
 }
 
@@ -263,7 +268,7 @@ impl Globalization<Line> for HagerZhang {
         // NaN is no descent either.
         let descent = trial.slope < 0.0;
         if !descent {
-            return self.finish();
+            return self.finish(trial);
         }
         let slope = trial.trial_slope.filter(|d| trial.is_finite() && d.is_finite());
         let c = End { size: trial.size, value: slope.map(|_| -trial.actual), slope: slope.unwrap_or(f64::NAN) };
@@ -274,14 +279,14 @@ impl Globalization<Line> for HagerZhang {
         if c.value.is_some_and(|v| v < self.state.best.and_then(|b| b.value).unwrap_or(0.0)) {
             self.state.best = Some(c);
         }
+        self.state.failures = if c.value.is_some() { 0 } else { self.state.failures + 1 };
         if self.state.trials >= MAX_TRIALS {
-            return self.finish();
+            return self.finish(trial);
         }
-        let tolerance = self.tolerance(trial);
         match self.state.phase {
-            Phase::Bracket => self.bracket(c, tolerance),
-            Phase::Update(round) => self.update(c, round, tolerance),
-            Phase::Narrow(round) => self.narrowed(c, round, tolerance),
+            Phase::Bracket => self.bracket(trial, c),
+            Phase::Update(round) => self.update(trial, c, round),
+            Phase::Narrow(round) => self.narrowed(trial, c, round),
         }
     }
 
@@ -341,6 +346,20 @@ mod tests {
     }
 
     #[test]
+    fn hager_zhang_constants_are_where_its_conditions_begin_and_end() {
+        let accepts = |cost: f64, value: f64, slope: f64| {
+            let trial = Trial { cost, trial_slope: Some(slope), ..line(0.5, -1.0, -value) };
+            matches!(HagerZhang::default().judge(&trial), Verdict::Accept { .. })
+        };
+        // σ = 0.9 of the first slope, with a decrease beyond δ α φ′(0) = −0.05.
+        assert!(accepts(0.0, -0.06, -0.89) && !accepts(0.0, -0.06, -0.91));
+        assert!(accepts(0.0, -0.0501, -0.5) && !accepts(0.0, -0.0499, 0.9));
+        // Without decrease the slope may be at most (2δ − 1) φ′(0) = 0.8, and the cost may rise by 1e-6 of itself.
+        assert!(accepts(1.0, 0.0, 0.79) && !accepts(1.0, 0.0, 0.81));
+        assert!(accepts(-2.0, 1.9e-6, 0.0) && !accepts(-2.0, 2.1e-6, 0.0));
+    }
+
+    #[test]
     fn hager_zhang_beyond_the_domain_comes_back_into_it() {
         // φ(α) = −log(1 − α) − 4α: minimizer 3/4, infinite from 1 on.
         let phi = |a: f64| (-(1.0 - a).ln() - 4.0 * a, 1.0 / (1.0 - a) - 4.0);
@@ -350,6 +369,18 @@ mod tests {
             let found = found.unwrap_or(f64::NAN);
             assert!(conditions_hold(&options, phi, found) && trials < 25, "{first}: {found} after {trials}");
         }
+    }
+
+    #[test]
+    fn hager_zhang_many_orders_beyond_the_minimum_comes_back() {
+        // A fit at a length 10¹² times too long asks for lengths that would not move the point.
+        let unit = 1e-12;
+        let phi = |a: f64| ((a / unit).powi(8) / 8.0 - a / unit, ((a / unit).powi(7) - 1.0) / unit);
+        let (found, trials) = search(&mut HagerZhang::default(), 1.0, |a| {
+            assert!(a == 0.0 || a > f64::EPSILON, "{a:e}");
+            phi(a)
+        });
+        assert!(found.is_some_and(|a| phi(a).1.abs() <= 0.9 / unit) && trials <= 15, "{found:?} after {trials}");
     }
 
     #[test]

@@ -6,22 +6,27 @@
 /// Minimizer of the quadratic with slope `d0` at 0 and value `f` (relative to that at 0) at `a`.
 pub(crate) fn quadratic(d0: f64, a: f64, f: f64) -> f64 {
     let curvature = f - d0 * a;
-    if curvature > 0.0 { -d0 * a * a / (2.0 * curvature) } else { f64::NAN }
+    if curvature > 0.0 { a * (-d0 * a / (2.0 * curvature)) } else { f64::NAN }
 }
 
 /// Minimizer of the cubic with slope `d0` at 0 and values `fa`, `fb` (relative to that at 0) at `a ≠ b`
 /// (Nocedal & Wright 2006, §3.5).
 pub(crate) fn cubic_through_two(d0: f64, a: f64, fa: f64, b: f64, fb: f64) -> f64 {
-    let (ra, rb) = ((fa - d0 * a) / (a * a), (fb - d0 * b) / (b * b));
-    let c3 = (ra - rb) / (a - b);
-    let c2 = ra - c3 * a;
-    // φ(t) − φ(0) = c3 t³ + c2 t² + d0 t; the larger root form avoids cancellation for either sign of c2.
+    // φ(a t) − φ(0) = c3 t³ + c2 t² + d0 t, then in units of the largest coefficient, because squares overflow or vanish long
+    // before the coefficients do.
+    let (r, d0) = (b / a, d0 * a);
+    let (ra, rb) = (fa - d0, (fb - d0 * r) / (r * r));
+    let c3 = (ra - rb) / (1.0 - r);
+    let c2 = ra - c3;
+    let scale = c3.abs().max(c2.abs()).max(d0.abs());
+    let (c3, c2, d0) = (c3 / scale, c2 / scale, d0 / scale);
     let discriminant = c2 * c2 - 3.0 * c3 * d0;
     if discriminant < 0.0 {
         return f64::NAN;
     }
+    // The larger root form avoids cancellation for either sign of c2.
     let root = discriminant.sqrt();
-    if c2 >= 0.0 { -d0 / (c2 + root) } else { (root - c2) / (3.0 * c3) }
+    a * if c2 >= 0.0 { -d0 / (c2 + root) } else { (root - c2) / (3.0 * c3) }
 }
 
 /// Minimizer of the cubic with value 0 and slope `d0` at 0, value `f` and slope `d` at `a` (of either sign).
@@ -65,6 +70,19 @@ mod tests {
         assert!((quadratic(-3.0, 5.0, 10.0) - 1.5).abs() < 1e-15);
         assert!((cubic_through_two(-3.0, 5.0, 10.0, 2.0, -2.0) - 1.5).abs() < 1e-14);
         assert!((cubic_hermite(-3.0, 5.0, 10.0, 7.0) - 1.5).abs() < 1e-14);
+    }
+
+    #[test]
+    fn interpolation_does_not_depend_on_units() {
+        for (f, t) in [(1e-290, 1e-3), (1e-150, 1e120), (1e240, 1e-60), (1e-150, 1e-100), (1e290, 1e90)] {
+            let (d0, a, b) = (-12.0 * f / t, 3.5 * t, 1.25 * t);
+            let found = cubic_through_two(d0, a, f * cubic(3.5), b, f * cubic(1.25)) / t;
+            assert!((found - 2.0).abs() < 1e-12, "{f:e} {t:e}: {found}");
+            let found = cubic_hermite(d0, a, f * cubic(3.5), slope(3.5) * f / t) / t;
+            assert!((found - 2.0).abs() < 1e-12, "{f:e} {t:e}: {found}");
+            let found = quadratic(-3.0 * f / t, 5.0 * t, 10.0 * f) / t;
+            assert!((found - 1.5).abs() < 1e-13, "{f:e} {t:e}: {found}");
+        }
     }
 
     #[test]

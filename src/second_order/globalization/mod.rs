@@ -63,6 +63,19 @@ impl Trial {
         !(length > f64::EPSILON * f64::EPSILON * self.x_norm && length > f64::MIN_POSITIVE)
     }
 
+    /// A shorter size than `size`, the length of this trial, where it is sure to move the point: from `ε ‖x‖` on at least one
+    /// entry of `x + p` differs from that of `x`. A fit that asks for less has seen nothing of the function near the point;
+    /// the middle between the two, on a scale of orders of magnitude, takes its place.
+    pub(crate) fn perceptible(&self, wanted: f64, high: f64) -> f64 {
+        let least = f64::EPSILON * self.x_norm * (self.size / self.length);
+        if wanted < least && least < 0.25 * high { high * (least / high).sqrt() } else { wanted }
+    }
+
+    /// True if the model knew no curvature, so that the direction has no length of its own.
+    pub(crate) fn is_linear(&self) -> bool {
+        self.predicted == -self.size * self.slope
+    }
+
     /// What rounding may take from `actual`: nothing if the gradient at the trial is known, because then a reduction
     /// that drowns in `f` was measured by gradients.
     pub(crate) fn forgiven(&self) -> f64 {
@@ -80,6 +93,12 @@ impl Trial {
 pub(crate) fn relaxed_ratio(actual: f64, predicted: f64, rounding: f64) -> f64 {
     let below = predicted + rounding;
     if below > 0.0 { (actual + rounding) / below } else { f64::NEG_INFINITY }
+}
+
+/// The factor on a size after `failures` trials in a row outside the domain of the function: `¼` to their number. Ever faster,
+/// because the domain may end many orders of magnitude earlier.
+pub(crate) fn retreat(failures: u64) -> f64 {
+    0.25f64.powi(failures.min(500) as i32)
 }
 
 /// What to do with a trial.
@@ -112,6 +131,8 @@ impl Verdict {
 /// What is known before the first trial of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Start {
+    /// `f(x₀)`.
+    pub cost: f64,
     /// `‖g₀‖₂`.
     pub gradient_norm: f64,
     /// `‖x₀‖₂`.
@@ -120,8 +141,17 @@ pub struct Start {
     pub scaled_x_norm: Option<f64>,
     /// Largest diagonal entry of `B₀`, where the form shows it.
     pub largest_diagonal: Option<f64>,
-    /// `g₀ᵀB₀g₀ / ‖g₀‖²`: the curvature along the gradient, where it is known.
+    /// `g₀ᵀB₀g₀ / ‖g₀‖²`: the curvature along the gradient, where it is known. Zero for a matrix that has learned nothing yet.
     pub gradient_curvature: Option<f64>,
+}
+
+impl Start {
+    /// A length in the units of `x` to measure first steps by: `‖x₀‖`, and `|f(x₀)| / ‖g₀‖` from the origin (Hager & Zhang
+    /// 2006, step I0). Without either there is nothing to tell the units by, and the length is 1.
+    pub(crate) fn length(&self) -> f64 {
+        let usable = |length: &f64| length.is_finite() && *length > 0.0;
+        [self.x_norm, self.cost.abs() / self.gradient_norm].into_iter().find(usable).unwrap_or(1.0)
+    }
 }
 
 /// Judges trials. Sees numbers, never vectors or the problem.

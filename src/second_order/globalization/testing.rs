@@ -5,7 +5,7 @@ use crate::second_order::Line;
 
 /// A start of which nothing is known but its unit gradient.
 pub const START: Start =
-    Start { gradient_norm: 1.0, x_norm: 1.0, scaled_x_norm: None, largest_diagonal: None, gradient_curvature: None };
+    Start { cost: 0.0, gradient_norm: 1.0, x_norm: 1.0, scaled_x_norm: None, largest_diagonal: None, gradient_curvature: None };
 
 /// A trial within a ball, with the slope of an interior Newton step.
 pub fn ball(size: f64, length: f64, predicted: f64, actual: f64) -> Trial {

@@ -17,11 +17,11 @@ use crate::second_order::Ball;
 pub struct TrustRegion {
     /// First radius. Default `None`: 3.5 times the Cauchy step `‖g₀‖³ / g₀ᵀB₀g₀` where the curvature along the gradient
     /// is known and positive (so that a Newton step a few times longer than the Cauchy step fits), else
-    /// `max(1, ‖x₀‖)`; in scaled variables [`relative_radius`](Self::relative_radius) times `‖D x₀‖`.
+    /// `‖x₀‖`, from the origin `|f(x₀)| / ‖g₀‖`; in scaled variables [`relative_radius`](Self::relative_radius) times `‖D x₀‖`.
     pub initial_radius: Option<f64>,
     /// First radius in scaled variables, as a part of `‖D x₀‖`. Default 1.
     pub relative_radius: f64,
-    /// Largest radius. Default 1e100.
+    /// Largest radius: beyond 1e154 its square overflows. Default 1e100.
     pub max_radius: f64,
     /// A step is taken when `ρ ≥ accept`. Default 1e-4.
     pub accept: f64,
@@ -113,11 +113,11 @@ impl Globalization<Ball> for TrustRegion {
         self.state = TrustRegionState::default();
         if let (None, Some(length)) = (self.initial_radius, start.scaled_x_norm) {
             let length = self.relative_radius * length;
-            return if length > 0.0 && length.is_finite() { length.min(self.max_radius) } else { 1.0 };
+            return if length > 0.0 && length.is_finite() { length } else { start.length() }.min(self.max_radius);
         }
         let cauchy = start.gradient_curvature.filter(|c| *c > 0.0).map(|c| 3.5 * start.gradient_norm / c);
         let usable = |r: &f64| r.is_finite() && *r > 0.0;
-        let automatic = cauchy.filter(usable).or(Some(start.x_norm.max(1.0)).filter(usable)).unwrap_or(1.0);
+        let automatic = cauchy.filter(usable).unwrap_or_else(|| start.length());
         self.initial_radius.unwrap_or(automatic).min(self.max_radius)
     }
 
@@ -205,11 +205,16 @@ mod tests {
         assert_eq!(TrustRegion { initial_radius: Some(3.0), ..TrustRegion::default() }.first_size(&start), 3.0);
         let unknown = Start { gradient_curvature: None, x_norm: 40.0, ..start };
         assert_eq!(TrustRegion::default().first_size(&unknown), 40.0);
+        let small = Start { x_norm: 4e-9, ..unknown };
+        assert_eq!(TrustRegion::default().first_size(&small), 4e-9);
+        let origin = Start { x_norm: 0.0, cost: -3e6, ..unknown };
+        assert_eq!(TrustRegion::default().first_size(&origin), 1.5);
         let scaled = Start { scaled_x_norm: Some(8.0), ..start };
         assert_eq!(TrustRegion::default().first_size(&scaled), 8.0);
         assert_eq!(TrustRegion { relative_radius: 0.25, ..TrustRegion::default() }.first_size(&scaled), 2.0);
         for odd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let odd = Start {
+                cost: 0.0,
                 gradient_norm: odd,
                 gradient_curvature: Some(1.0),
                 x_norm: odd,

@@ -5,7 +5,7 @@
 //! slope, the auxiliary function `ψ(α) = φ(α) − φ(0) − c₁ α φ′(0)` replaces `φ` where it is lower.
 
 use super::interpolate::{cubic_hermite, quadratic};
-use super::{Globalization, InitialStep, Start, Trial, Verdict};
+use super::{Globalization, InitialStep, Start, Trial, Verdict, retreat};
 use crate::error::{Error, Result};
 use crate::second_order::Line;
 
@@ -19,7 +19,10 @@ pub struct StrongWolfe {
     pub curvature: f64,
     /// Relative width of the bracket at which the search takes the best length found. Default 1e-14.
     pub width: f64,
-    /// Largest length. Default 1e20.
+    /// How far beyond a length that is too short the next one may lie, in units of the last increase. Default 4 (Moré &
+    /// Thuente); quasi-Newton methods use 10.
+    pub extrapolation: f64,
+    /// Largest length, in units of the first length of the search. Default 1e20.
     pub max_size: f64,
     /// First step length of each search. Default 1.
     pub initial: InitialStep,
@@ -41,8 +44,11 @@ pub struct StrongWolfeState {
     second_stage: bool,
     width: f64,
     previous_width: f64,
-    /// The smallest length at which `φ` was not finite.
+    /// The smallest length at which `φ` was not finite, and the trials in a row that found such a one.
     ceiling: Option<f64>,
+    failures: u64,
+    /// The largest length of this search.
+    max_size: f64,
 }
 
 /// A length with `φ(α) − φ(0)` and `φ′(α)`.
@@ -63,6 +69,7 @@ impl Default for StrongWolfe {
             sufficient_decrease: 1e-4,
             curvature: 0.9,
             width: 1e-14,
+            extrapolation: 4.0,
             max_size: 1e20,
             initial: InitialStep::Unit,
             state: StrongWolfeState::default(),
@@ -71,7 +78,7 @@ impl Default for StrongWolfe {
 }
 
 impl StrongWolfe {
-    /// Checks the ranges: `0 < c₁ < 1`, `0 < c₂ < 1`, width and largest length positive.
+    /// Checks the ranges: `0 < c₁ < 1`, `0 < c₂ < 1`, width and largest length positive, extrapolation above 1.1.
     ///
     /// # Errors
     /// [`Error::Config`] naming the option.
@@ -80,16 +87,19 @@ impl StrongWolfe {
         Error::check_option(c1 > 0.0 && c1 < 1.0, "sufficient_decrease", "in (0, 1)", c1)?;
         Error::check_option(c2 > 0.0 && c2 < 1.0, "curvature", "in (0, 1)", c2)?;
         Error::check_option(self.width > 0.0 && self.width < 1.0, "width", "in (0, 1)", self.width)?;
-        let max = self.max_size;
-        Error::check_option(max > 0.0 && max.is_finite(), "max_size", "positive and finite", max)?;
+        let (beyond, max) = (self.extrapolation, self.max_size);
+        Error::check_option(beyond > 1.1 && beyond.is_finite(), "extrapolation", "above 1.1 and finite", beyond)?;
+        Error::check_option(max >= 1.0 && max.is_finite(), "max_size", "at least 1 and finite", max)?;
         self.initial.validate()
     }
 
     /// Ends the search at the best length found, if it decreases the cost.
-    fn finish(&mut self) -> Verdict {
+    fn finish(&mut self, trial: &Trial) -> Verdict {
         let state = std::mem::take(&mut self.state);
-        if state.x.size > 0.0 && state.x.value < 0.0 {
-            return Verdict::Accept { size: state.x.size, next: self.initial.after_return_to(state.x.size) };
+        let best = state.x;
+        if best.size > 0.0 && best.value < 0.0 {
+            let next = self.initial.after_return_to(best.size, trial, best.slope > trial.slope);
+            return Verdict::Accept { size: best.size, next };
         }
         Verdict::give_up(state.trials)
     }
@@ -100,49 +110,55 @@ impl StrongWolfe {
             trials: 1,
             x: origin,
             y: origin,
-            width: self.max_size,
-            previous_width: 2.0 * self.max_size,
+            width: f64::INFINITY,
+            previous_width: f64::INFINITY,
+            max_size: (self.max_size * trial.size).min(f64::MAX),
             ..StrongWolfeState::default()
         };
     }
 
-    /// The next length after a non-finite one: a quarter of the way from the best length.
-    fn retreat(&mut self, size: f64) -> Verdict {
-        let s = &mut self.state;
+    /// The next length after a non-finite one: a quarter of the way from the best length, and less after each failure.
+    fn shorter(&mut self, trial: &Trial) -> Verdict {
+        let (s, size) = (&mut self.state, trial.size);
         if size <= s.x.size {
-            return self.finish();
+            return self.finish(trial);
         }
         s.bracketed = false;
         s.ceiling = Some(size);
-        let next = s.x.size + 0.25 * (size - s.x.size);
+        s.failures += 1;
+        let next = trial.perceptible(s.x.size + retreat(s.failures) * (size - s.x.size), size);
         if next - s.x.size <= self.width * next || next < f64::MIN_POSITIVE {
-            return self.finish();
+            return self.finish(trial);
         }
         Verdict::Retry { size: next }
     }
 
     /// The next length after a finite one: interpolation, extrapolation, or the middle of a bracket that shrinks slowly.
-    fn advance(&mut self, new: End, test_slope: f64) -> Verdict {
+    fn advance(&mut self, trial: &Trial, new: End, test_slope: f64) -> Verdict {
         let s = &mut self.state;
+        s.failures = 0;
         let (low, high) = match s.bracketed {
             true => (s.x.size.min(s.y.size), s.x.size.max(s.y.size)),
             // The first trial may be too long by orders of magnitude; a later one that still descends is too short.
-            false if s.trials == 1 => (0.0, 5.0 * new.size),
-            false => (new.size + 1.1 * (new.size - s.x.size), new.size + 4.0 * (new.size - s.x.size)),
+            false if s.trials == 1 => (0.0, new.size + self.extrapolation * new.size),
+            false => {
+                let increase = new.size - s.x.size;
+                (new.size + 1.1 * increase, new.size + self.extrapolation * increase)
+            }
         };
         // ψ differs from φ by a linear function, which the step must see at all three points.
         let psi = |e: End| End { value: e.value - e.size * test_slope, slope: e.slope - test_slope, ..e };
         let auxiliary = !s.second_stage && new.value <= s.x.value && new.value > new.size * test_slope;
         let (x, y, t) = if auxiliary { (psi(s.x), psi(s.y), psi(new)) } else { (s.x, s.y, new) };
         let step = next_length(x, y, t, s.bracketed, low, high);
-        let (crossed, worse) = (t.slope * x.slope < 0.0, t.value > x.value);
+        let (crossed, worse) = (opposed(t.slope, x.slope), t.value > x.value);
         s.bracketed |= crossed || worse;
         match (worse, crossed) {
             (true, _) => s.y = new,
             (false, true) => (s.y, s.x) = (s.x, new),
             (false, false) => s.x = new,
         }
-        let mut size = step.min(self.max_size);
+        let mut size = step.min(s.max_size);
         if s.bracketed {
             let width = (s.y.size - s.x.size).abs();
             let (low, high) = (s.x.size.min(s.y.size), s.x.size.max(s.y.size));
@@ -151,18 +167,19 @@ impl StrongWolfe {
                 size = low + 0.5 * width;
             }
             (s.previous_width, s.width) = (s.width, width);
+            size = trial.perceptible(size, high);
             if !(size > low && size < high) || width <= self.width * high {
-                return self.finish();
+                return self.finish(trial);
             }
         } else if let Some(ceiling) = s.ceiling.filter(|c| size >= *c) {
             size = 0.5 * (s.x.size + ceiling);
             if ceiling - s.x.size <= self.width * ceiling {
-                return self.finish();
+                return self.finish(trial);
             }
         }
         // At the largest length there is nowhere to go on; NaN from interpolating absurd values ends here too.
         if size == new.size || !size.is_finite() || size < f64::MIN_POSITIVE {
-            return self.finish();
+            return self.finish(trial);
         }
         Verdict::Retry { size }
     }
@@ -171,7 +188,7 @@ impl StrongWolfe {
 impl Globalization<Line> for StrongWolfe {
     fn first_size(&mut self, start: &Start) -> f64 {
         self.state = StrongWolfeState::default();
-        self.initial.of_run(start).min(self.max_size)
+        self.initial.of_run(start)
     }
 
     fn judge(&mut self, trial: &Trial) -> Verdict {
@@ -183,11 +200,11 @@ impl Globalization<Line> for StrongWolfe {
         // NaN is no descent either.
         let descent = trial.slope < 0.0;
         if !descent || self.state.trials > MAX_TRIALS {
-            return self.finish();
+            return self.finish(trial);
         }
         let slope = match trial.trial_slope {
             Some(slope) if trial.is_finite() && slope.is_finite() => slope,
-            _ => return self.retreat(trial.size),
+            _ => return self.shorter(trial),
         };
         let new = End { size: trial.size, value: -trial.actual, slope };
         let test_slope = self.sufficient_decrease * trial.slope;
@@ -197,12 +214,17 @@ impl Globalization<Line> for StrongWolfe {
             return Verdict::Accept { size: trial.size, next: self.initial.after(trial) };
         }
         self.state.second_stage |= decreased && slope >= 0.0;
-        self.advance(new, test_slope)
+        self.advance(trial, new, test_slope)
     }
 
     fn needs_trial_slope(&self) -> bool {
         true
     }
+}
+
+/// True for numbers of opposite sign; a product would vanish or overflow.
+fn opposed(a: f64, b: f64) -> bool {
+    (a < 0.0 && b > 0.0) || (a > 0.0 && b < 0.0)
 }
 
 /// The safeguarded length of Moré & Thuente §4 from the best end `x`, the other end `y` and the trial `t`.
@@ -217,7 +239,7 @@ fn next_length(x: End, y: End, t: End, bracketed: bool, low: f64, high: f64) -> 
         let (c, q) = (cubic(), x.size + quadratic(x.slope, gap, relative(x)));
         return if (c - x.size).abs() < (q - x.size).abs() { c } else { c + 0.5 * (q - c) };
     }
-    if t.slope * x.slope < 0.0 {
+    if opposed(t.slope, x.slope) {
         // Case 2: a lower value, slopes of opposite sign. The one farther from the trial.
         let (c, s) = (cubic(), secant());
         return if (c - t.size).abs() > (s - t.size).abs() { c } else { s };
@@ -225,7 +247,7 @@ fn next_length(x: End, y: End, t: End, bracketed: bool, low: f64, high: f64) -> 
     if t.slope.abs() < x.slope.abs() {
         // Case 3: a lower value, a flatter slope. The cubic counts only if its minimizer lies beyond the trial.
         let (c, s) = (cubic(), secant());
-        let beyond = (c - t.size) * gap > 0.0;
+        let beyond = opposed(c - t.size, -gap);
         let c = if beyond {
             c
         } else if gap > 0.0 {
@@ -284,6 +306,35 @@ mod tests {
     }
 
     #[test]
+    fn wolfe_constants_are_where_its_conditions_begin_and_end() {
+        let accepts = |value: f64, slope: f64| {
+            let trial = Trial { trial_slope: Some(slope), ..line(0.5, -1.0, -value) };
+            matches!(StrongWolfe::default().judge(&trial), Verdict::Accept { .. })
+        };
+        assert!(accepts(-1.0, -0.89) && accepts(-1.0, 0.89) && !accepts(-1.0, -0.91) && !accepts(-1.0, 0.91));
+        assert!(accepts(-0.51e-4, 0.0) && !accepts(-0.49e-4, 0.0));
+    }
+
+    #[test]
+    fn wolfe_extrapolates_as_far_as_it_may() {
+        // Falls ever more steeply: each increase is the largest allowed multiple of the last.
+        let lengths = |extrapolation: f64| {
+            let mut search = StrongWolfe { extrapolation, ..StrongWolfe::default() };
+            let mut next = |size: f64| {
+                let trial = Trial { trial_slope: Some(-1.0 - 2.0 * size), ..line(size, -1.0, size + size * size) };
+                match search.judge(&trial) {
+                    Verdict::Retry { size } => size,
+                    other => panic!("{other:?}"),
+                }
+            };
+            let second = next(1.0);
+            (second, next(second))
+        };
+        assert_eq!(lengths(4.0), (5.0, 21.0));
+        assert_eq!(lengths(10.0), (11.0, 111.0));
+    }
+
+    #[test]
     fn wolfe_does_not_depend_on_the_level_of_the_cost() {
         // At |f| = 1e12 only 1e-4 of the value survives in f; the search sees reductions only.
         let mut judged = wolfe(1e-4, 0.1);
@@ -311,6 +362,18 @@ mod tests {
     }
 
     #[test]
+    fn wolfe_many_orders_beyond_the_minimum_comes_back_in_tens_of_trials() {
+        // A fit at a length 10¹² times too long asks for lengths that would not move the point.
+        let unit = 1e-12;
+        let phi = |a: f64| ((a / unit).powi(8) / 8.0 - a / unit, ((a / unit).powi(7) - 1.0) / unit);
+        let (found, trials) = search(&mut StrongWolfe::default(), 1.0, |a| {
+            assert!(a == 0.0 || a > f64::EPSILON, "{a:e}");
+            phi(a)
+        });
+        assert!(found.is_some_and(|a| phi(a).1.abs() <= 0.9 / unit) && trials <= 30, "{found:?} after {trials}");
+    }
+
+    #[test]
     fn wolfe_with_a_hole_in_the_bracket_takes_the_best_length() {
         // Lower towards the hole at (1, 1.5), high beyond it.
         let phi = |a: f64| match a {
@@ -325,7 +388,9 @@ mod tests {
     #[test]
     fn wolfe_on_an_unbounded_line_ends_at_the_largest_length() {
         let mut bounded = StrongWolfe { max_size: 1e3, ..StrongWolfe::default() };
-        assert_eq!(search(&mut bounded, 1.0, |a| (-a, -1.0)).0, Some(1e3));
+        for first in [1e-12, 1.0, 1e12] {
+            assert_eq!(search(&mut bounded, first, |a| (-a, -1.0)).0, Some(1e3 * first));
+        }
     }
 
     #[test]
@@ -361,6 +426,7 @@ mod tests {
             assert!(bad.validate().is_err());
         }
         assert!(StrongWolfe { width: 0.0, ..ok.clone() }.validate().is_err());
+        assert!(StrongWolfe { extrapolation: 1.0, ..ok.clone() }.validate().is_err());
         assert!(StrongWolfe { max_size: f64::INFINITY, ..ok }.validate().is_err());
     }
 }

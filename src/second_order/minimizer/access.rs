@@ -20,11 +20,18 @@ where
 {
     /// A minimizer with default stopping tests, certificate and escape from saddles.
     ///
-    /// A pairing that makes no sense does not compile: a subproblem that proposes a direction for a line search cannot
-    /// be judged by a trust region.
+    /// A line search judges a subproblem that proposes a direction:
+    ///
+    /// ```
+    /// use curvkit::{curvature::Hessian, second_order::{Minimizer, globalization::{Armijo, TrustRegion}, subproblem::Factorized}};
+    /// let _ = Minimizer::new(Hessian, Factorized::default(), Armijo::default());
+    /// ```
+    ///
+    /// A pairing that makes no sense does not compile: the trust region below, the only word that differs, has no ball to
+    /// size.
     ///
     /// ```compile_fail,E0277
-    /// use curvkit::{curvature::Hessian, second_order::{Minimizer, globalization::TrustRegion, subproblem::Factorized}};
+    /// use curvkit::{curvature::Hessian, second_order::{Minimizer, globalization::{Armijo, TrustRegion}, subproblem::Factorized}};
     /// let _ = Minimizer::new(Hessian, Factorized::default(), TrustRegion::default());
     /// ```
     pub fn new(curvature: C, subproblem: S, globalization: G) -> Self {
@@ -102,7 +109,8 @@ where
 }
 
 impl<C, S, G> Minimizer<C, S, G> {
-    /// Why the run ended, once it has. `None` while running or when argmin's own limits ended it.
+    /// Why the run ended, once it has; argmin's iteration limit and target included. `None` while running, and where a timeout or an
+    /// interrupt ended it: those argmin keeps to its state.
     pub fn stop(&self) -> Option<&Stop> {
         self.run.stop.as_ref()
     }
@@ -122,7 +130,7 @@ impl<C, S, G> Minimizer<C, S, G> {
         self.run.certificate_seconds
     }
 
-    /// What was verified at the answer; `None` if `certify` is off or the gradient test was not met.
+    /// What was verified where the run ended, or seemed to; `None` if `certify` is off or the run ended far from any answer.
     pub fn certificate(&self) -> Option<&Certificate> {
         self.run.certificate.as_ref()
     }

@@ -5,7 +5,7 @@ use crate::curvature::Curvature;
 use crate::error::{Result, Stop};
 use crate::problem::Objective;
 use crate::second_order::globalization::Globalization;
-use crate::second_order::state::{is_answer, is_best};
+use crate::second_order::state::is_best;
 use crate::second_order::subproblem::Subproblem;
 
 /// Where a run ended.
@@ -59,7 +59,8 @@ where
             if iterations >= max_iters {
                 break Stop::Iterations { count: iterations, bound: max_iters };
             }
-            let (there, _, stop) = self.advance(problem, &here, spare.take());
+            let lowest = best.as_ref().map(|(x, cost)| (x, *cost));
+            let (there, _, stop) = self.advance(problem, &here, spare.take(), lowest);
             iterations += 1;
             if let Some(there) = there {
                 let before = std::mem::replace(&mut here, there);
@@ -77,7 +78,7 @@ where
             }
         };
         let (x, cost) = match best {
-            Some((x, cost)) if !is_answer(&stop, here.cost, cost) => (x, cost),
+            Some((x, cost)) if !stop.speaks_of_a_point() => (x, cost),
             _ => (here.x, here.cost),
         };
         self.run.stop = Some(stop.clone());

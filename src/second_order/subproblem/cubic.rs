@@ -9,7 +9,7 @@
 use super::more_sorensen::{EIGEN_LIMIT, decomposes};
 use super::shifted::{Shifted, Wanted};
 use super::spectral::Spectral;
-use super::{Model, Step, Subproblem, check_size};
+use super::{Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::second_order::Cubic;
 
@@ -81,7 +81,7 @@ impl Subproblem for CubicExact {
             self.shifted.solve(Wanted::Cubic { sigma }, self.tolerance, self.multiplier, p)?
         };
         self.multiplier = solution.multiplier;
-        Ok(solution.step)
+        finished(solution.step, p)
     }
 
     fn factorizations(&self) -> u64 {

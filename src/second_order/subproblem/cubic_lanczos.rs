@@ -5,9 +5,10 @@
 //!
 //! Cartis, Gould & Toint, Math. Program. 127, 2011, §6.2 (GLRT).
 
+use super::forcing::FirstGradient;
 use super::lanczos_model::{LanczosModel, Test};
 use super::tridiagonal_model::Hold;
-use super::{Forcing, Model, Step, Subproblem};
+use super::{Forcing, Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
 use crate::second_order::Cubic;
@@ -18,7 +19,7 @@ use crate::second_order::Cubic;
 pub struct CubicLanczos {
     /// `‖(B+λI)p + g‖ ≤ tolerance · (‖B‖‖p‖ + ‖g‖)`; `None` (default) uses [`forcing`](Self::forcing).
     pub tolerance: Option<f64>,
-    /// `‖(B+λI)p + g‖ ≤ η ‖g‖` with this `η`. Default `min(0.1, ‖g‖^0.5)`.
+    /// `‖(B+λI)p + g‖ ≤ η ‖g‖` with this `η`. Default `min(0.1, (‖g‖/‖g₀‖)^0.5)`.
     pub forcing: Forcing,
     /// Products spent, once the residual test is met, to see eigenvectors that `g` nearly misses. Default 0: only an
     /// invariant subspace makes it look further.
@@ -27,6 +28,9 @@ pub struct CubicLanczos {
     pub max_iterations: Option<u64>,
     /// Bytes of basis vectors kept; at the bound the best step over the basis is returned. Default 256 MiB.
     pub memory: usize,
+    first: FirstGradient,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    rough: f64,
     #[cfg_attr(feature = "serde", serde(skip))]
     inner: LanczosModel,
 }
@@ -39,6 +43,8 @@ impl Default for CubicLanczos {
             certify: 0,
             max_iterations: None,
             memory: 256 << 20,
+            first: FirstGradient::default(),
+            rough: 0.0,
             inner: LanczosModel::default(),
         }
     }
@@ -75,15 +81,22 @@ impl CubicLanczos {
 impl Subproblem for CubicLanczos {
     type Region = Cubic;
 
+    fn begin(&mut self) {
+        self.first.forget();
+    }
+
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
+        self.rough = self.first.tolerance(&self.forcing, norm(model.gradient));
         self.inner.prepare(model, self.max_iterations, self.memory)
     }
 
     fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
         let test = match self.tolerance {
             Some(eta) => Test::Backward(eta),
-            None => Test::Gradient(self.forcing.tolerance(norm(model.gradient))),
+            None => Test::Gradient(self.rough),
         };
-        self.inner.step(model, Hold::Weight(1.0 / size), test, self.certify, p)
+        let weight = check_size(1.0 / check_size(size)?)?;
+        let step = self.inner.step(model, Hold::Weight(weight), test, self.certify, p)?;
+        finished(step, p)
     }
 }

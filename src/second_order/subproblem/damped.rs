@@ -8,12 +8,13 @@
 //! Levenberg (1944); Marquardt (1963); Moré (1978), §6 (scaling).
 
 use super::damped_sparse::{SparseDamped, SparseSolver};
+use super::forcing::FirstGradient;
 use super::jacobian_scale::JacobianScale;
-use super::{Model, Step, Subproblem, check_size};
+use super::{Along, Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::linalg::Form;
 use crate::linalg::factor::{PivotedQr, ShiftedCholesky};
-use crate::linalg::vector::{dot, norm, scale};
+use crate::linalg::vector::{norm, scale};
 use crate::second_order::Damping;
 
 /// The Levenberg–Marquardt step for a given damping.
@@ -26,6 +27,7 @@ pub struct Damped {
     /// where the pattern has them.
     pub sparse: SparseSolver,
     scale: JacobianScale,
+    first: FirstGradient,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Scratch,
 }
@@ -62,9 +64,9 @@ impl Scratch {
     /// The step `−p` and what the model says of it.
     fn judge(&mut self, model: &Model<'_>, p: &mut [f64]) -> Result<Step> {
         scale(-1.0, p);
-        let slope = dot(model.gradient, p);
         model.curvature.apply(p, &mut self.work)?;
-        Ok(Step { predicted: -slope - 0.5 * dot(p, &self.work), slope, length: norm(p), inner: 0 })
+        let along = Along::of(model.gradient, p, &self.work);
+        finished(Step { predicted: along.predicted(1.0), slope: along.slope(), length: norm(p), inner: 0 }, p)
     }
 }
 
@@ -73,6 +75,7 @@ impl Subproblem for Damped {
 
     fn begin(&mut self) {
         self.scale.forget();
+        self.first.forget();
     }
 
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
@@ -86,7 +89,8 @@ impl Subproblem for Damped {
             }
             Form::SparseGram(gram) => {
                 s.kind = Kind::SparseGram;
-                s.sparse.prepare(&self.sparse, &gram, self.scale.update_sparse(gram, &mut s.work))
+                let scale = self.scale.update_sparse(gram, &mut s.work);
+                s.sparse.prepare(&self.sparse, &gram, scale, norm(model.gradient), &mut self.first)
             }
             Form::Product if model.curvature.inverse(1.0).is_some() => {
                 s.kind = Kind::Inverse;
@@ -106,13 +110,15 @@ impl Subproblem for Damped {
         Error::check_len("step", model.gradient.len(), p.len())?;
         let s = &mut self.scratch;
         if let (Kind::SparseGram, Form::SparseGram(gram)) = (s.kind, model.curvature.form()) {
-            return s.sparse.step(&self.sparse, &gram, model.gradient, damping, p);
+            let step = s.sparse.step(&self.sparse, &gram, model.gradient, damping, p)?;
+            return finished(step, p);
         }
         if s.kind == Kind::Gram {
             let scaled = s.qr.solve_damped(damping);
             s.qr.step(p);
-            let (image, damped) = (s.qr.image(), damping * scaled * scaled);
-            return Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner: 0 });
+            let (image, damped) = (s.qr.image(), (damping * scaled) * scaled);
+            let step = Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner: 0 };
+            return finished(step, p);
         }
         if let (Kind::Inverse, Some(inverse)) = (s.kind, model.curvature.inverse(damping)) {
             inverse?.apply(model.gradient, p)?;

@@ -1,5 +1,6 @@
 //! The damped step for a sparse Jacobian: `(JᵀJ + μD²) p = −Jᵀr` factorized, or solved inexactly by LSMR.
 
+use super::forcing::FirstGradient;
 use super::{Forcing, Step};
 use crate::error::{Error, Result};
 use crate::linalg::factor::{NormalEquations, NormalMethod};
@@ -47,12 +48,21 @@ pub(super) struct SparseDamped {
     scale: Vec<f64>,
     right: Vec<f64>,
     work: Vec<f64>,
+    /// Relative residual asked of LSMR at the present point.
+    tolerance: f64,
     pub factorizations: u64,
 }
 
 impl SparseDamped {
-    /// Takes a new point.
-    pub fn prepare(&mut self, solver: &SparseSolver, gram: &SparseGram<'_>, scale: &[f64]) -> Result<()> {
+    /// Takes a new point with gradient norm `slope`; `first` knows that of the run's first point.
+    pub fn prepare(
+        &mut self,
+        solver: &SparseSolver,
+        gram: &SparseGram<'_>,
+        scale: &[f64],
+        slope: f64,
+        first: &mut FirstGradient,
+    ) -> Result<()> {
         self.factorizations = 0;
         self.scale.clear();
         self.scale.extend_from_slice(scale);
@@ -65,6 +75,7 @@ impl SparseDamped {
             }
             SparseSolver::Lsmr { forcing, max_iterations } => {
                 forcing.validate()?;
+                self.tolerance = first.tolerance(forcing, slope);
                 Error::check_option(*max_iterations > 0, "max_iterations", "positive", max_iterations)
             }
         }
@@ -74,11 +85,11 @@ impl SparseDamped {
     pub fn step(&mut self, solver: &SparseSolver, gram: &SparseGram<'_>, g: &[f64], mu: f64, p: &mut [f64]) -> Result<Step> {
         match solver {
             SparseSolver::Factorized(_) => self.factorized(gram, g, mu, p),
-            SparseSolver::Lsmr { forcing, max_iterations } => {
+            SparseSolver::Lsmr { max_iterations, .. } => {
                 let limits = LsmrLimits {
                     a_tolerance: 0.0,
                     b_tolerance: 0.0,
-                    normal_tolerance: forcing.tolerance(norm(g)),
+                    normal_tolerance: self.tolerance,
                     max_iterations: *max_iterations,
                     ..LsmrLimits::default()
                 };

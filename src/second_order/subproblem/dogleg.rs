@@ -17,11 +17,12 @@
 use super::jacobian_scale::JacobianScale;
 use super::scaled::Scaled;
 use super::subspace::Subspace;
-use super::{Model, Step, Subproblem, check_size};
+use super::{Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::linalg::factor::{DefiniteShift, PivotedQr, ShiftedCholesky};
 use crate::linalg::operator::Gram;
-use crate::linalg::vector::{all_finite, dot, norm, scale};
+use crate::linalg::power::{exponent, scale_by_power, times_power};
+use crate::linalg::vector::{all_finite, dot, norm, norm_inf, scale};
 use crate::linalg::{Form, SymmetricOperator};
 use crate::second_order::Ball;
 
@@ -81,11 +82,12 @@ struct Scratch {
     qr: PivotedQr,
     factorizations: u64,
     shape: Shape,
-    /// The gradient in the variables of the ball, and what these are multiplied by: `D`, or nothing.
+    /// The gradient over `2^exponent` in the variables of the ball, and what these are multiplied by: `D`, or nothing.
     gradient: Vec<f64>,
+    exponent: i32,
     scale: Vec<f64>,
     gradient_norm: f64,
-    /// Newton's point and its length, `gᵀp_N`, and `uᵀBu` for `u = g/‖g‖`.
+    /// Newton's point over `2^exponent` and its length, `gᵀp_N`, and `uᵀBu` for `u = g/‖g‖`.
     newton: Vec<f64>,
     newton_length: f64,
     newton_slope: f64,
@@ -117,6 +119,7 @@ impl Dogleg {
         [&mut s.newton, &mut s.spare].into_iter().for_each(|buffer| buffer.resize(n, 0.0));
         s.gradient.clear();
         s.gradient.extend_from_slice(model.gradient);
+        Error::check_finite("gradient", model.gradient)?;
         s.scale.clear();
         if let Form::Gram(gram) = model.curvature.form() {
             return self.prepare_gram(gram, shape);
@@ -127,7 +130,7 @@ impl Dogleg {
             Some(scale) => {
                 s.scale.extend_from_slice(scale);
                 s.gradient.iter_mut().zip(scale).for_each(|(g, d)| *g /= d);
-                s.gradient_norm = norm(&s.gradient);
+                s.reduce_to_order_one();
                 let (mut entries, scale) = (std::mem::take(&mut s.entries), std::mem::take(&mut s.scale));
                 let prepared =
                     Scaled::stored(model.curvature, &scale, &mut entries).and_then(|b| self.prepare_general(&b, shape));
@@ -135,7 +138,7 @@ impl Dogleg {
                 prepared?;
             }
             None => {
-                s.gradient_norm = norm(&s.gradient);
+                s.reduce_to_order_one();
                 self.prepare_general(model.curvature, shape)?;
             }
         }
@@ -150,10 +153,11 @@ impl Dogleg {
         s.qr.factor(gram, &s.scale)?;
         s.factorizations = 1;
         s.gradient.iter_mut().zip(&s.scale).for_each(|(g, d)| *g /= d);
-        s.gradient_norm = norm(&s.gradient);
+        s.reduce_to_order_one();
         s.qr.solve_damped(0.0);
         s.qr.step(&mut s.newton);
         s.newton.iter_mut().zip(&s.scale).for_each(|(p, d)| *p *= d);
+        scale_by_power(&mut s.newton, -s.exponent);
         let scale = std::mem::take(&mut s.scale);
         let scaled = Scaled::products(&gram, &scale);
         let prepared = s.set_gradient_curvature(&scaled).and_then(|()| s.set(shape, &scaled));
@@ -195,6 +199,13 @@ impl Dogleg {
 }
 
 impl Scratch {
+    /// Divides the gradient by the power of two next to its size, which changes no digit.
+    fn reduce_to_order_one(&mut self) {
+        self.exponent = exponent(norm_inf(&self.gradient));
+        scale_by_power(&mut self.gradient, -self.exponent);
+        self.gradient_norm = norm(&self.gradient);
+    }
+
     /// `uᵀBu` for `u = g/‖g‖`.
     fn set_gradient_curvature(&mut self, b: &dyn SymmetricOperator) -> Result<()> {
         let u = self.subspace.vector(0);
@@ -223,7 +234,7 @@ impl Scratch {
     fn span(&mut self, b: &dyn SymmetricOperator) -> Result<()> {
         self.subspace.vector(0).copy_from_slice(&self.gradient);
         self.subspace.vector(2).copy_from_slice(&self.newton);
-        self.subspace.project(&self.gradient, b)
+        self.subspace.project(&self.gradient, self.exponent, b)
     }
 
     /// Inverse iteration with `B + τI` on the direction of negative curvature.
@@ -235,24 +246,26 @@ impl Scratch {
             if !(length > 0.0 && length.is_finite()) {
                 return;
             }
-            scale(1.0 / length, &mut self.spare);
+            self.spare.iter_mut().for_each(|v| *v /= length);
             std::mem::swap(v, &mut self.spare);
         }
     }
 
-    /// Where Powell's path leaves the ball, as `p = a u + c p_N`.
+    /// Length of the step to the minimizer along `−g`.
+    fn cauchy(&self) -> f64 {
+        if self.gradient_curvature > 0.0 { self.gradient_norm / self.gradient_curvature } else { f64::INFINITY }
+    }
+
+    /// Where Powell's path leaves a ball that the Cauchy point lies in, as `p = a u + c p_N`.
     fn path(&self, radius: f64) -> (f64, f64) {
         if self.newton_length <= radius {
             return (0.0, 1.0);
         }
-        let cauchy = if self.gradient_curvature > 0.0 { self.gradient_norm / self.gradient_curvature } else { f64::INFINITY };
-        if cauchy >= radius {
-            return (-radius, 0.0);
-        }
+        let cauchy = self.cauchy();
         // ‖p_U + t (p_N − p_U)‖ = radius, the positive root in its stable form.
         let cosine = self.newton_slope / self.gradient_norm; // uᵀp_N, negative
         let (c, n) = (cauchy / radius, self.newton_length / radius);
-        let inner = -c * cosine / radius; // p_Uᵀp_N / radius²
+        let inner = -c * (cosine / radius); // p_Uᵀp_N / radius²
         let quadratic = (n * n - 2.0 * inner + c * c).max(0.0);
         let linear = inner - c * c;
         let constant = 1.0 - c * c;
@@ -262,20 +275,34 @@ impl Scratch {
         (-cauchy * (1.0 - t), t)
     }
 
-    /// The step in the variables of the ball; the predicted reduction.
-    fn step(&self, radius: f64, p: &mut [f64]) -> f64 {
-        if self.shape == Shape::Subspace || (self.shape == Shape::Around && self.newton_length > radius) {
+    /// The step in the variables of the ball.
+    fn step(&mut self, radius: f64, p: &mut [f64]) -> Result<Step> {
+        let e = self.exponent;
+        // Zero or infinite where it is out of all proportion to the Newton point, and then it compares rightly.
+        let reach = times_power(radius, -e);
+        let inside = self.newton_length <= reach;
+        if self.shape == Shape::Subspace || (self.shape == Shape::Around && !inside) {
             return self.subspace.minimize(radius, p);
         }
-        let (a, c) = self.path(radius);
+        if !inside && self.cauchy() >= reach {
+            let (n, k) = (self.gradient_norm, self.gradient_curvature);
+            p.iter_mut().zip(&self.gradient).for_each(|(p, g)| *p = -(g / n) * radius);
+            let linear = times_power(n * radius, e);
+            // In this order: the first product is at most ‖g‖.
+            return Ok(Step { predicted: linear - 0.5 * (k * radius * radius), slope: -linear, length: norm(p), inner: 0 });
+        }
+        let (a, c) = self.path(reach);
         let u = if self.gradient_norm > 0.0 { a / self.gradient_norm } else { 0.0 };
         for ((p, g), newton) in p.iter_mut().zip(&self.gradient).zip(&self.newton) {
             *p = u * g + c * newton;
         }
         // B p_N = −g gives every term of the model.
         let slope = a * self.gradient_norm + c * self.newton_slope;
-        let curvature = a * a * self.gradient_curvature - 2.0 * a * c * self.gradient_norm - c * c * self.newton_slope;
-        -slope - 0.5 * curvature
+        let curvature = a * (a * self.gradient_curvature) - 2.0 * a * c * self.gradient_norm - c * c * self.newton_slope;
+        let (slope, predicted) = (dot(&self.gradient, p), -slope - 0.5 * curvature);
+        scale_by_power(p, e);
+        let twice = |v: f64| times_power(v, 2 * e);
+        Ok(Step { predicted: twice(predicted), slope: twice(slope), length: norm(p), inner: 0 })
     }
 }
 
@@ -292,12 +319,11 @@ impl Subproblem for Dogleg {
     }
 
     fn step(&mut self, _: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
-        let s = &self.scratch;
+        let s = &mut self.scratch;
         Error::check_len("step", s.newton.len(), p.len())?;
-        let predicted = s.step(check_size(size)?, p);
-        let (slope, length) = (dot(&s.gradient, p), norm(p));
+        let step = s.step(check_size(size)?, p)?;
         p.iter_mut().zip(&s.scale).for_each(|(p, d)| *p /= d);
-        Ok(Step { predicted, slope, length, inner: 0 })
+        finished(step, p)
     }
 
     fn factorizations(&self) -> u64 {

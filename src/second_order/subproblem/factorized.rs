@@ -6,11 +6,12 @@
 //! # Reference
 //! Nocedal & Wright (2006), §3.4; Cheng & Higham (1998), SIMAX 19(4).
 
-use super::{Model, Step, Subproblem};
+use super::{Along, Model, Step, Subproblem, finished};
 use crate::error::{Error, Result};
 use crate::linalg::Form;
 use crate::linalg::factor::{BunchKaufman, DefiniteShift, Modification, PivotedQr, ShiftedCholesky};
-use crate::linalg::vector::{all_finite, dot, norm, norm_inf, scale};
+use crate::linalg::power::times_power;
+use crate::linalg::vector::{Ranged, all_finite, dot_in_range, norm, norm_inf, scale};
 use crate::second_order::Line;
 
 /// Newton's direction by factorization, modified where `B` is not positive definite; always a direction of descent
@@ -51,8 +52,7 @@ struct Scratch {
     direction: Vec<f64>,
     work: Vec<f64>,
     spare: Vec<f64>,
-    slope: f64,
-    curvature: f64,
+    along: Along,
     length: f64,
     factorizations: u64,
 }
@@ -64,19 +64,22 @@ impl Factorized {
     }
 
     /// Finds the direction; the value of `dᵀBd` where it is known without a product.
-    fn find_direction(&mut self, model: &Model<'_>) -> Result<Option<f64>> {
+    fn find_direction(&mut self, model: &Model<'_>) -> Result<Option<Ranged>> {
         let (g, b) = (model.gradient, model.curvature);
         let s = &mut self.scratch;
         match b.form() {
             Form::ScaledIdentity(c) => {
                 let bound = if c == 0.0 { 1.0 } else { 0.0 };
-                return diagonal_direction(self.modification, g, std::iter::repeat(&c), bound, &mut s.direction).map(Some);
+                let h = std::iter::repeat(&c);
+                diagonal_direction(self.modification, g, h, bound, &mut s.direction, &mut s.work)?;
+                return Ok(Some(dot_in_range(&s.direction, &s.work)));
             }
             Form::Diagonal(h) => {
                 Error::check_len("diagonal", g.len(), h.len())?;
                 let largest = norm_inf(h);
                 let bound = if largest > 0.0 { f64::EPSILON.sqrt() * largest } else { 1.0 };
-                return diagonal_direction(self.modification, g, h.iter(), bound, &mut s.direction).map(Some);
+                diagonal_direction(self.modification, g, h.iter(), bound, &mut s.direction, &mut s.work)?;
+                return Ok(Some(dot_in_range(&s.direction, &s.work)));
             }
             Form::Gram(gram) => {
                 s.scale.clear();
@@ -85,14 +88,14 @@ impl Factorized {
                 s.factorizations += 1;
                 s.qr.solve_damped(0.0);
                 s.qr.step(&mut s.direction);
-                return Ok(s.descent(g).map(|_| s.qr.image()));
+                return Ok(s.descent(g).map(|_| Ranged { significand: s.qr.image(), exponent: 0 }));
             }
             _ => {}
         }
         if let Some(inverse) = b.inverse(0.0) {
             inverse?.apply(g, &mut s.direction)?;
             scale(-1.0, &mut s.direction);
-            return Ok(s.descent(g).map(|slope| -slope));
+            return Ok(s.descent(g).map(Ranged::negated));
         }
         s.cholesky.load(b)?;
         if s.cholesky.is_sparse() {
@@ -100,13 +103,17 @@ impl Factorized {
             s.cholesky.solve(g, &mut s.direction);
             scale(-1.0, &mut s.direction);
             // Bd = −g − τd.
-            return Ok(s.descent(g).map(|slope| -slope - tau * dot(&s.direction, &s.direction)));
+            let square = dot_in_range(&s.direction, &s.direction);
+            return Ok(s.descent(g).map(|slope| Ranged {
+                significand: -slope.significand - times_power(tau * square.significand, square.exponent - slope.exponent),
+                exponent: slope.exponent,
+            }));
         }
         if s.cholesky.factor(0.0).is_ok() {
             s.cholesky.solve(g, &mut s.direction);
             scale(-1.0, &mut s.direction);
             if let Some(slope) = s.descent(g) {
-                return Ok(Some(-slope));
+                return Ok(Some(slope.negated()));
             }
         }
         s.indefinite.factor(b)?;
@@ -119,22 +126,22 @@ impl Factorized {
 
 impl Scratch {
     /// `gᵀd` if the direction is finite and one of descent.
-    fn descent(&self, g: &[f64]) -> Option<f64> {
-        let slope = dot(g, &self.direction);
-        (slope < 0.0 && slope.is_finite() && all_finite(&self.direction)).then_some(slope)
+    fn descent(&self, g: &[f64]) -> Option<Ranged> {
+        let slope = dot_in_range(g, &self.direction);
+        (slope.significand < 0.0 && slope.significand.is_finite() && all_finite(&self.direction)).then_some(slope)
     }
 }
 
-/// `d_i = −g_i / h̃_i`, the exact eigenvalues being known; returns `dᵀBd`.
+/// `d_i = −g_i / h̃_i`, the exact eigenvalues being known, and `bd = B d`.
 fn diagonal_direction<'a>(
     rule: Modification,
     g: &[f64],
     h: impl Iterator<Item = &'a f64>,
     bound: f64,
     d: &mut [f64],
-) -> Result<f64> {
-    let mut curvature = 0.0;
-    for ((d, g), &h) in d.iter_mut().zip(g).zip(h) {
+    bd: &mut [f64],
+) -> Result<()> {
+    for (((d, bd), g), &h) in d.iter_mut().zip(bd).zip(g).zip(h) {
         if !h.is_finite() {
             return Err(Error::NonFinite { what: "curvature matrix", index: None });
         }
@@ -144,9 +151,9 @@ fn diagonal_direction<'a>(
             Modification::Smallest => h.max(if bound > 0.0 { bound } else { h.abs() }),
         };
         *d = -g / modified;
-        curvature += h * *d * *d;
+        *bd = h * *d;
     }
-    Ok(curvature)
+    Ok(())
 }
 
 impl Subproblem for Factorized {
@@ -169,7 +176,7 @@ impl Subproblem for Factorized {
         let mut known = self.find_direction(model)?;
         let s = &mut self.scratch;
         s.factorizations += s.cholesky.count() - before;
-        s.slope = match s.descent(g) {
+        let slope = match s.descent(g) {
             Some(slope) => slope,
             None => {
                 // Steepest descent, which no rounding can spoil; normed where its slope would underflow.
@@ -177,14 +184,14 @@ impl Subproblem for Factorized {
                 let factor = if length * length > 0.0 && (length * length).is_finite() { 1.0 } else { length };
                 s.direction.iter_mut().zip(g).for_each(|(d, g)| *d = if length > 0.0 { -g / factor } else { 0.0 });
                 known = None;
-                dot(g, &s.direction)
+                dot_in_range(g, &s.direction)
             }
         };
-        s.curvature = match known {
-            Some(value) => value,
+        s.along = match known {
+            Some(curvature) => Along::new(slope, curvature),
             None => {
                 model.curvature.apply(&s.direction, &mut s.work)?;
-                dot(&s.direction, &s.work)
+                Along::of(g, &s.direction, &s.work)
             }
         };
         s.length = norm(&s.direction);
@@ -195,12 +202,8 @@ impl Subproblem for Factorized {
         let s = &self.scratch;
         Error::check_len("step", s.direction.len(), p.len())?;
         p.iter_mut().zip(&s.direction).for_each(|(p, d)| *p = size * d);
-        Ok(Step {
-            predicted: -size * s.slope - 0.5 * size * size * s.curvature,
-            slope: s.slope,
-            length: size * s.length,
-            inner: 0,
-        })
+        let step = Step { predicted: s.along.predicted(size), slope: s.along.slope(), length: size * s.length, inner: 0 };
+        finished(step, p)
     }
 
     fn factorizations(&self) -> u64 {
@@ -212,6 +215,7 @@ impl Subproblem for Factorized {
 mod tests {
     use super::*;
     use crate::linalg::operator::{DenseMatrix, Diagonal, Pattern, ScaledIdentity, SparseMatrix};
+    use crate::linalg::vector::dot;
     use crate::linalg::{Operator, SymmetricOperator};
     use std::sync::Arc;
 

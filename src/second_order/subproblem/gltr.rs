@@ -7,9 +7,10 @@
 //!
 //! Gould, Lucidi, Roma & Toint, SIAM J. Optim. 9(2), 1999.
 
+use super::forcing::FirstGradient;
 use super::lanczos_model::{LanczosModel, Test};
 use super::tridiagonal_model::Hold;
-use super::{Forcing, Model, Step, Subproblem};
+use super::{Forcing, Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
 use crate::second_order::Ball;
@@ -20,7 +21,7 @@ use crate::second_order::Ball;
 pub struct Gltr {
     /// `‖(B+λI)p + g‖ ≤ tolerance · (‖B‖‖p‖ + ‖g‖)`; `None` (default) uses [`forcing`](Self::forcing).
     pub tolerance: Option<f64>,
-    /// `‖(B+λI)p + g‖ ≤ η ‖g‖` with this `η`. Default `min(0.1, ‖g‖^0.5)`.
+    /// `‖(B+λI)p + g‖ ≤ η ‖g‖` with this `η`. Default `min(0.1, (‖g‖/‖g₀‖)^0.5)`.
     pub forcing: Forcing,
     /// Products spent, once the residual test is met, to see eigenvectors that `g` nearly misses. Default 0: only an
     /// invariant subspace makes it look further.
@@ -29,6 +30,9 @@ pub struct Gltr {
     pub max_iterations: Option<u64>,
     /// Bytes of basis vectors kept; at the bound the best step over the basis is returned. Default 256 MiB.
     pub memory: usize,
+    first: FirstGradient,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    rough: f64,
     #[cfg_attr(feature = "serde", serde(skip))]
     inner: LanczosModel,
 }
@@ -41,6 +45,8 @@ impl Default for Gltr {
             certify: 0,
             max_iterations: None,
             memory: 256 << 20,
+            first: FirstGradient::default(),
+            rough: 0.0,
             inner: LanczosModel::default(),
         }
     }
@@ -77,15 +83,21 @@ impl Gltr {
 impl Subproblem for Gltr {
     type Region = Ball;
 
+    fn begin(&mut self) {
+        self.first.forget();
+    }
+
     fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
+        self.rough = self.first.tolerance(&self.forcing, norm(model.gradient));
         self.inner.prepare(model, self.max_iterations, self.memory)
     }
 
     fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step> {
         let test = match self.tolerance {
             Some(eta) => Test::Backward(eta),
-            None => Test::Gradient(self.forcing.tolerance(norm(model.gradient))),
+            None => Test::Gradient(self.rough),
         };
-        self.inner.step(model, Hold::Radius(size), test, self.certify, p)
+        let step = self.inner.step(model, Hold::Radius(check_size(size)?), test, self.certify, p)?;
+        finished(step, p)
     }
 }

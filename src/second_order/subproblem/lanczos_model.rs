@@ -3,14 +3,15 @@
 //!
 //! The residual of the full problem at `s = Qy` is `γ_{k+1} |y_k|`, so it is known without a product. The basis does
 //! not depend on the size: another size is solved on the matrix at hand, and extends the basis only if its residual
-//! asks for it. At an invariant subspace the basis restarts once with a random vector orthogonal to it: the Krylov
-//! space of `g` alone never shows an eigenvector orthogonal to `g`, which is where the hard case lives.
+//! asks for it. The Krylov space of `g` alone never shows an eigenvector orthogonal to `g`, which is where the hard case
+//! lives. So at an invariant subspace the basis goes on with a random vector orthogonal to it; where the subspace is
+//! invariant but for a coupling far below what the step asks for, the vectors after it serve as well. The search ends when
+//! the smallest Ritz value of the new vectors alone has settled, or when they show nothing that was not known.
 
 use super::tridiagonal_model::{Hold, Solution, TridiagonalModel};
 use super::{Model, Step};
 use crate::error::{Error, Result};
 use crate::linalg::krylov::lanczos::Basis;
-use crate::linalg::krylov::tridiagonal::{Factor, eigenvalue, lowest_vector};
 use crate::linalg::vector::norm;
 
 /// When a step is good enough.
@@ -27,16 +28,16 @@ pub(crate) enum Test {
 pub(crate) struct LanczosModel {
     basis: Basis,
     secular: TridiagonalModel,
-    factor: Factor,
-    u: Vec<f64>,
     gradient_norm: f64,
-    /// First column of the random block, once there is one.
-    restart: Option<usize>,
+    /// Whether the basis has gone beyond the Krylov space of `g`.
+    outside: bool,
     pub(crate) solution: Solution,
 }
 
 /// Seed of the random restart: fixed, so that runs repeat.
 const SEED: u64 = 0x1a2b_3c4d;
+/// A coupling below this multiple of `‖T‖` leaves `g` in a subspace that is invariant for all that a step asks for.
+const NEARLY: f64 = 1e-8;
 
 impl LanczosModel {
     /// Begins at the gradient; at most `memory` bytes are kept as basis.
@@ -50,11 +51,11 @@ impl LanczosModel {
         self.secular.reset();
         self.gradient_norm = norm(model.gradient);
         self.solution = Solution::default();
-        self.restart = None;
-        if self.gradient_norm > 0.0 {
+        self.outside = self.gradient_norm == 0.0;
+        if !self.outside {
             self.basis.begin(model.gradient, self.gradient_norm);
-        } else if self.basis.begin_random(SEED) {
-            self.restart = Some(0);
+        } else if n > 0 {
+            self.basis.begin_random(SEED);
         }
         Ok(())
     }
@@ -93,20 +94,17 @@ impl LanczosModel {
         if self.basis.full() {
             return false;
         }
-        if self.basis.coupling() == 0.0 {
+        let coupling = self.basis.coupling();
+        if coupling == 0.0 {
             // Invariant: exact within it. Outside there may be a lower eigenvalue.
-            return if self.restart.is_none() && self.basis.begin_random(SEED) {
-                self.restart = Some(k);
-                true
-            } else {
-                false
-            };
+            self.outside = true;
+            return self.basis.look_outside(SEED);
         }
         let last = self.secular.y.last().map_or(0.0, |y| y.abs());
-        let residual = self.basis.coupling() * last;
+        let residual = coupling * last;
         let backward = self.basis.norm_bound() * self.solution.length + self.gradient_norm;
         let good = match test {
-            Test::Gradient(eta) if self.restart.is_none() => residual <= eta * self.gradient_norm,
+            Test::Gradient(eta) if !self.outside => residual <= eta * self.gradient_norm,
             Test::Gradient(eta) => residual <= eta * backward,
             Test::Backward(eta) => residual <= 0.1 * eta * backward,
         };
@@ -114,8 +112,14 @@ impl LanczosModel {
             *good_since = None;
             return true;
         }
-        if self.restart.is_some() {
-            return !self.leftmost_seen(test);
+        // Where T is all but zero, the multiplier tells what a coupling counts against.
+        if !self.outside && coupling <= NEARLY * self.basis.norm_bound().max(self.solution.multiplier) {
+            self.outside = true;
+            self.basis.begin_block();
+            return true;
+        }
+        if self.outside && !self.leftmost_seen(test) {
+            return true;
         }
         // A direction that g misses almost, but not to rounding, shows up only when the Krylov space goes on growing;
         // the Ritz values may all have settled long before.
@@ -123,16 +127,13 @@ impl LanczosModel {
         (k - since) < usize::try_from(certify).unwrap_or(usize::MAX)
     }
 
-    /// Whether the leftmost Ritz value is as converged as the step has to be.
+    /// Whether the leftmost Ritz value of what lies outside is as converged as the step has to be.
     fn leftmost_seen(&mut self, test: Test) -> bool {
-        let (d, e) = (&self.basis.diagonal[..], self.basis.off_diagonal());
-        let lowest = eigenvalue(d, e, 0);
-        lowest_vector(d, e, lowest, &mut self.factor, &mut self.u);
-        let residual = self.basis.coupling() * self.u.last().map_or(0.0, |v| v.abs());
-        match test {
-            Test::Backward(eta) => residual <= 0.1 * eta * self.basis.norm_bound(),
+        let norm = self.basis.norm_bound();
+        self.basis.block_end().is_some_and(|end| match test {
+            Test::Backward(eta) => end.residual <= 0.1 * eta * norm,
             // A rough solver needs the sign, and the size roughly.
-            Test::Gradient(_) => residual <= 0.1 * lowest.abs(),
-        }
+            Test::Gradient(_) => end.residual <= (0.1 * end.value.abs()).max(1e-6 * norm),
+        })
     }
 }

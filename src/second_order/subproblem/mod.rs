@@ -25,6 +25,8 @@ mod typical_sizes;
 use super::Region;
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
+use crate::linalg::power::times_power;
+use crate::linalg::vector::{Ranged, all_finite, dot_in_range};
 
 pub use cubic::CubicExact;
 pub use cubic_lanczos::CubicLanczos;
@@ -84,7 +86,7 @@ pub trait Subproblem {
     /// Writes the step for `size > 0` into `p` (length of `x`).
     ///
     /// # Errors
-    /// A failing product.
+    /// A failing product; [`Error::NonFinite`] where no step of finite numbers exists.
     fn step(&mut self, model: &Model<'_>, size: f64, p: &mut [f64]) -> Result<Step>;
 
     /// Matrix factorizations done since the last call of `prepare`, that one included.
@@ -103,4 +105,46 @@ pub trait Subproblem {
 fn check_size(size: f64) -> Result<f64> {
     Error::check_option(size > 0.0, "size", "positive", size)?;
     Ok(size.clamp(f64::MIN_POSITIVE, f64::MAX))
+}
+
+/// A step as it may be handed on: made of finite numbers, a reduction or slope beyond the range being the largest number.
+fn finished(step: Step, p: &[f64]) -> Result<Step> {
+    if !all_finite(p) {
+        Error::check_finite("step", p)?;
+    }
+    if [step.predicted, step.slope, step.length].iter().any(|v| v.is_nan()) {
+        return Err(Error::NonFinite { what: "model of a step", index: None });
+    }
+    let within = |v: f64| v.clamp(-f64::MAX, f64::MAX);
+    Ok(Step { predicted: within(step.predicted), slope: within(step.slope), length: within(step.length), ..step })
+}
+
+/// What the model says along a direction: `dᵀg` and `dᵀBd`, both over `2^exponent`, so that neither leaves the range.
+#[derive(Debug, Clone, Copy, Default)]
+struct Along {
+    exponent: i32,
+    slope: f64,
+    curvature: f64,
+}
+
+impl Along {
+    fn new(slope: Ranged, curvature: Ranged) -> Self {
+        let exponent = slope.exponent;
+        let curvature = times_power(curvature.significand, curvature.exponent - exponent);
+        Self { exponent, slope: slope.significand, curvature }
+    }
+
+    /// With the product `Bd`.
+    fn of(g: &[f64], d: &[f64], bd: &[f64]) -> Self {
+        Self::new(dot_in_range(g, d), dot_in_range(d, bd))
+    }
+
+    /// Reduction of the model at `size · d`.
+    fn predicted(&self, size: f64) -> f64 {
+        times_power(-size * (self.slope + 0.5 * size * self.curvature), self.exponent)
+    }
+
+    fn slope(&self) -> f64 {
+        times_power(self.slope, self.exponent)
+    }
 }

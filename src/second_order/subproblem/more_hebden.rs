@@ -6,7 +6,7 @@
 //! Moré (1978), *The Levenberg–Marquardt algorithm: implementation and theory*, §3 and Algorithm 5.5; Hebden (1973).
 
 use super::jacobian_scale::JacobianScale;
-use super::{Model, Step, Subproblem, check_size};
+use super::{Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::linalg::Form;
 use crate::linalg::factor::PivotedQr;
@@ -192,7 +192,7 @@ impl Subproblem for MoreHebden {
         if self.accelerate {
             self.bend(model, mu, scaled, p)?;
         }
-        Ok(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner })
+        finished(Step { predicted: 0.5 * image + damped, slope: -(image + damped), length: scaled, inner }, p)
     }
 
     fn factorizations(&self) -> u64 {
@@ -201,5 +201,81 @@ impl Subproblem for MoreHebden {
 
     fn scaled_norm(&self, x: &[f64]) -> Option<f64> {
         self.scale.length(x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::SymmetricOperator;
+    use crate::linalg::operator::Gram;
+    use crate::linalg::vector::{dot, norm};
+
+    /// `JᵀJ` for residuals whose second derivative along every step is `bent`.
+    struct Curved<'a> {
+        gram: Gram<'a>,
+        bent: &'a [f64],
+    }
+
+    impl SymmetricOperator for Curved<'_> {
+        fn dim(&self) -> usize {
+            self.gram.n
+        }
+        fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+            self.gram.apply(v, out)
+        }
+        fn form(&self) -> Form<'_> {
+            Form::Gram(self.gram)
+        }
+        fn bend(&self, _: &[f64], out: &mut [f64]) -> Option<Result<()>> {
+            out.copy_from_slice(self.bent);
+            Some(Ok(()))
+        }
+    }
+
+    #[test]
+    fn acceleration_adds_half_of_the_damped_solution_for_the_bend() {
+        // J = 2, r = 2: p₁ = −1; r″ = 0.4: a = −0.2, and p = p₁ + a/2.
+        let curved = Curved { gram: Gram::new(1, &[2.0], &[2.0]).unwrap(), bent: &[0.4] };
+        let model = Model { value: 2.0, x: &[0.0], gradient: &[4.0], curvature: &curved };
+        let mut solver = MoreHebden::accelerated();
+        solver.prepare(&model).unwrap();
+        let mut p = [0.0];
+        solver.step(&model, 10.0, &mut p).unwrap();
+        assert!((p[0] + 1.1).abs() < 1e-15, "{p:?}");
+        // In a ball of ‖D p‖ ≤ 1 with D = 2: (4 + 4μ) p₁ = −4 and (4 + 4μ) a = −0.8.
+        solver.tolerance = 1e-14;
+        solver.step(&model, 1.0, &mut p).unwrap();
+        let mu = solver.multiplier();
+        assert!((mu - 1.0).abs() < 1e-12 && (p[0] + (4.0 + 0.4) / (4.0 + 4.0 * mu)).abs() < 1e-14, "{mu} {p:?}");
+        // One that is too long against the step is left out.
+        let curved = Curved { bent: &[4.0], ..curved };
+        let model = Model { curvature: &curved, ..model };
+        solver.prepare(&model).unwrap();
+        solver.step(&model, 10.0, &mut p).unwrap();
+        assert!((p[0] + 1.0).abs() < 1e-15, "{p:?}");
+    }
+
+    #[test]
+    fn predicted_reduction_and_slope_are_those_of_the_linear_model() {
+        let columns = [1.0, 2.0, -1.0, 0.5, 0.3, 4.0, 1.0, -2.0];
+        let r = [1.0, -3.0, 2.0, 0.7];
+        let gram = Gram::new(2, &columns, &r).unwrap();
+        let mut g = [0.0; 2];
+        gram.gradient(&mut g);
+        let model = Model { value: 0.0, x: &[0.0; 2], gradient: &g, curvature: &gram };
+        let mut solver = MoreHebden::default();
+        solver.prepare(&model).unwrap();
+        for radius in [1e-3, 0.1, 1.0, 2.0, 100.0] {
+            let mut p = [0.0; 2];
+            let step = solver.step(&model, radius, &mut p).unwrap();
+            let image: Vec<f64> = (0..4).map(|i| columns[i] * p[0] + columns[4 + i] * p[1]).collect();
+            let reduction = -dot(&image, &r) - 0.5 * dot(&image, &image);
+            assert!((step.predicted - reduction).abs() <= 1e-13 * reduction, "{radius}: {step:?} {reduction}");
+            assert!((step.slope - dot(&image, &r)).abs() <= 1e-13 * reduction);
+            let length = norm(&[norm(&columns[..4]) * p[0], norm(&columns[4..]) * p[1]]);
+            assert!((step.length - length).abs() <= 1e-14 * length && length <= 1.1 * radius);
+            assert!(solver.multiplier() > 0.0 || radius > 2.0);
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::scaled::Scaled;
 use super::shifted::{Shifted, Wanted};
 use super::spectral::Spectral;
 use super::typical_sizes::TypicalSizes;
-use super::{Model, Step, Subproblem, check_size};
+use super::{Model, Step, Subproblem, check_size, finished};
 use crate::error::{Error, Result};
 use crate::linalg::operator::{Form, SymmetricOperator};
 use crate::second_order::Ball;
@@ -123,7 +123,7 @@ impl Subproblem for MoreSorensen {
         if let Some(scale) = self.sizes.scale() {
             p.iter_mut().zip(scale).for_each(|(p, d)| *p /= d);
         }
-        Ok(solution.step)
+        finished(solution.step, p)
     }
 
     fn factorizations(&self) -> u64 {

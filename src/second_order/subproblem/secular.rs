@@ -39,7 +39,7 @@ pub(super) struct Root {
 pub(super) struct Secular {
     lowest: f64,
     at: usize,
-    gaps: Vec<f64>,
+    pub gaps: Vec<f64>,
     pub gamma: Vec<f64>,
     pub direction: Vec<f64>,
 }
@@ -206,44 +206,9 @@ fn cubic_root(a: f64, b: f64, c: f64) -> f64 {
     2.0 * (c - product) / (a + b + size)
 }
 
-/// The exponent `e` of `2ᵉ ≤ |x| < 2ᵉ⁺¹`; zero for zero.
-#[inline]
-pub(super) fn exponent(x: f64) -> i32 {
-    let biased = (x.to_bits() >> 52 & 0x7ff) as i32;
-    match biased {
-        0 if x == 0.0 => 0,
-        0 => exponent(x * 18014398509481984.0) - 54,
-        _ => biased - 1023,
-    }
-}
-
-/// `x 2ᵉ`; underflows to zero and overflows to infinity.
-#[inline]
-pub(super) fn times_power(x: f64, e: i32) -> f64 {
-    if (-1022..=1023).contains(&e) {
-        return x * f64::from_bits(((e + 1023) as u64) << 52);
-    }
-    let e = e.clamp(-2200, 2200);
-    let half = (e / 2).clamp(-1022, 1023);
-    let (a, b) = (half, (e - half).clamp(-1022, 1023));
-    x * f64::from_bits(((a + 1023) as u64) << 52) * f64::from_bits(((b + 1023) as u64) << 52)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn powers_of_two_scale_exactly_over_the_whole_range() {
-        for x in [1.0, 0.75, 3.0, 1e-310, 1e300, 5e-324] {
-            let e = exponent(x);
-            let m = times_power(x, -e);
-            assert!((1.0..2.0).contains(&m), "{x}: {m}");
-            assert_eq!(times_power(m, e), x);
-        }
-        assert_eq!(times_power(1.0, 5000), f64::INFINITY);
-        assert_eq!(times_power(1.0, -5000), 0.0);
-    }
 
     #[test]
     fn boundary_solution_between_two_poles_has_the_closed_form() {

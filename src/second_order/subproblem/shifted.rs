@@ -10,12 +10,12 @@
 //! Moré & Sorensen (1983); Conn, Gould & Toint (2000), Algorithm 7.3.4; Dollar, Gould & Robinson (2010); Cartis, Gould
 //! & Toint (2011), §6.1.
 
-use super::secular::{exponent, times_power};
 use super::spectral::Solution;
 use super::{Model, Step};
 use crate::error::{Error, Result};
 use crate::linalg::factor::{MatrixNorms, ShiftedCholesky};
-use crate::linalg::vector::{axpy, dot, norm, norm_inf};
+use crate::linalg::power::{exponent, times_power};
+use crate::linalg::vector::{Ranged, axpy, dot, dot_in_range, norm, norm_inf};
 
 /// Factorizations allowed for one size.
 const MAX_FACTORIZATIONS: u64 = 100;
@@ -438,9 +438,12 @@ impl Shifted {
         } else {
             p.iter_mut().zip(&self.s).for_each(|(p, s)| *p = times_power(*s, self.exponent));
         }
-        let descent = times_power(-dot(&self.gradient, p), self.exponent);
+        let along = dot_in_range(&self.gradient, p);
+        let descent = Ranged { significand: -along.significand, exponent: along.exponent + self.exponent };
         let share = if let Wanted::Cubic { .. } = wanted { 1.0 / 6.0 } else { 0.5 };
-        let predicted = 0.5 * descent + share * (lambda * length) * length;
+        let half = Ranged { significand: 0.5 * descent.significand, ..descent };
+        let predicted = half.plus(Ranged::product(&[share, lambda, length, length])).value();
+        let descent = descent.value();
         Solution { step: Step { predicted, slope: -descent, length, inner }, multiplier: lambda }
     }
 }

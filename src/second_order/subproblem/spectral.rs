@@ -3,12 +3,13 @@
 //! Everything is scaled by powers of two, which is exact: `B = 2ʰ H`, `g = 2ᵉ γ` with entries of `H` and `γ` below 2,
 //! so that no combination of the scales of `B`, `g` and the size overflows on the way to a representable answer.
 
-use super::secular::{Root, Secular, Target, exponent, times_power};
+use super::secular::{Root, Secular, Target};
 use super::{Model, Step};
 use crate::error::{Error, Result};
 use crate::linalg::factor::SymmetricEigen;
 use crate::linalg::operator::{Form, write_dense};
-use crate::linalg::vector::{axpy, dot, norm, norm_inf};
+use crate::linalg::power::{exponent, scale_by_power, times_power};
+use crate::linalg::vector::{Ranged, axpy, dot, norm, norm_inf};
 
 /// Exponents of the scaled problem stay inside the range of `f64`.
 const RANGE: i32 = 1000;
@@ -43,6 +44,14 @@ pub(super) struct Solution {
 }
 
 impl Spectral {
+    /// Makes room for a diagonal model of `n` variables.
+    pub fn reserve(&mut self, n: usize) {
+        let Secular { gaps, gamma, direction, .. } = &mut self.secular;
+        for buffer in [&mut self.entries, &mut self.gradient, &mut self.newton, gaps, gamma, direction] {
+            buffer.reserve(n.saturating_sub(buffer.len()));
+        }
+    }
+
     /// Copies and scales the model.
     pub fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         let n = model.gradient.len();
@@ -52,13 +61,13 @@ impl Spectral {
         let largest = check_largest("curvature", &self.entries)?;
         self.zero_matrix = largest == 0.0;
         self.matrix_exponent = exponent(largest);
-        scale(&mut self.entries, self.matrix_exponent);
+        scale_by_power(&mut self.entries, -self.matrix_exponent);
         self.gradient.clear();
         self.gradient.extend_from_slice(model.gradient);
         let largest = check_largest("gradient", model.gradient)?;
         self.zero_gradient = largest == 0.0;
         self.gradient_exponent = exponent(largest);
-        scale(&mut self.gradient, self.gradient_exponent);
+        scale_by_power(&mut self.gradient, -self.gradient_exponent);
         Ok(())
     }
 
@@ -230,7 +239,7 @@ impl Spectral {
             Source::Newton => p.copy_from_slice(&self.newton),
             Source::Direction => self.to_space(&self.secular.direction, p),
         }
-        scale(p, h - e);
+        scale_by_power(p, e - h);
         let descent = times_power(descent, 2 * e - h);
         let step = Step { predicted: 0.5 * descent, slope: -descent, length: times_power(length, e - h), inner: 0 };
         Solution { step, multiplier: 0.0 }
@@ -243,8 +252,16 @@ impl Spectral {
         let size = if self.axes { 1.0 } else { norm(p) };
         let factor = if size > 0.0 { length / size } else { length };
         p.iter_mut().for_each(|v| *v *= factor);
-        let descent = times_power(root.descent, self.gradient_exponent) * length;
-        let predicted = 0.5 * descent + share * (multiplier * length) * length;
+        let along = Ranged::product(&[root.descent, length]);
+        let descent = Ranged { exponent: along.exponent + self.gradient_exponent, ..along };
+        let half = Ranged { significand: 0.5 * descent.significand, ..descent };
+        // A multiplier beyond range dwarfs the matrix: λ‖p‖² = −gᵀp.
+        let held = match multiplier.is_finite() {
+            true => Ranged::product(&[share, multiplier, length, length]),
+            false => Ranged { significand: share * descent.significand, ..descent },
+        };
+        let predicted = half.plus(held).value();
+        let descent = descent.value();
         Solution { step: Step { predicted, slope: -descent, length, inner: root.steps }, multiplier }
     }
 
@@ -267,14 +284,4 @@ enum Source {
 fn check_largest(what: &'static str, v: &[f64]) -> Result<f64> {
     let largest = norm_inf(v);
     if largest.is_finite() { Ok(largest) } else { Error::check_finite(what, v).map(|()| largest) }
-}
-
-/// `v ← 2⁻ᵉ v`.
-fn scale(v: &mut [f64], e: i32) {
-    if e.abs() < 1000 {
-        let factor = times_power(1.0, -e);
-        v.iter_mut().for_each(|x| *x *= factor);
-    } else {
-        v.iter_mut().for_each(|x| *x = times_power(*x, -e));
-    }
 }

@@ -1,8 +1,12 @@
 //! The quadratic model in the span of at most three vectors, minimized over a ball exactly.
 
+use super::spectral::Spectral;
+use super::{Model, Step};
 use crate::error::Result;
+use crate::linalg::Form;
 use crate::linalg::SymmetricOperator;
-use crate::linalg::vector::{axpy, dot, norm, scale};
+use crate::linalg::power::times_power;
+use crate::linalg::vector::{axpy, dot, norm};
 
 /// The model `gᵀp + ½ pᵀBp` in an orthonormal basis in which it is diagonal: `Σ γᵢ yᵢ + ½ wᵢ yᵢ²`.
 #[derive(Debug, Clone, Default)]
@@ -12,11 +16,29 @@ pub(super) struct Subspace {
     size: usize,
     w: [f64; 3],
     gamma: [f64; 3],
+    spectral: Spectral,
+}
+
+/// `diag(w)`.
+struct Axes<'a>(&'a [f64]);
+
+impl SymmetricOperator for Axes<'_> {
+    fn dim(&self) -> usize {
+        self.0.len()
+    }
+    fn apply(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        out.iter_mut().zip(v).zip(self.0).for_each(|((o, v), w)| *o = w * v);
+        Ok(())
+    }
+    fn form(&self) -> Form<'_> {
+        Form::Diagonal(self.0)
+    }
 }
 
 impl Subspace {
     pub(super) fn resize(&mut self, n: usize) {
         self.basis.iter_mut().chain(&mut self.products).for_each(|buffer| buffer.resize(n, 0.0));
+        self.spectral.reserve(3);
     }
 
     /// One of the three vectors to be spanned; a zero one takes no part.
@@ -25,7 +47,8 @@ impl Subspace {
     }
 
     /// Orthonormalizes the vectors, projects `B` and diagonalizes the projection.
-    pub(super) fn project(&mut self, g: &[f64], b: &dyn SymmetricOperator) -> Result<()> {
+    /// The gradient is `2^exponent g`.
+    pub(super) fn project(&mut self, g: &[f64], exponent: i32, b: &dyn SymmetricOperator) -> Result<()> {
         self.orthonormalize();
         let m = self.size;
         let mut projected = [[0.0; 3]; 3];
@@ -47,8 +70,11 @@ impl Subspace {
         }
         for i in 0..m {
             std::mem::swap(&mut self.basis[i], &mut self.products[i]);
-            self.gamma[i] = dot(&self.basis[i], g);
+            self.gamma[i] = times_power(dot(&self.basis[i], g), exponent);
         }
+        let (gradient, curvature) = (&self.gamma[..m], &Axes(&self.w[..m]));
+        self.spectral.prepare(&Model { value: 0.0, x: gradient, gradient, curvature })?;
+        self.spectral.try_newton();
         Ok(())
     }
 
@@ -61,7 +87,7 @@ impl Subspace {
             if !(before > 0.0 && before.is_finite()) {
                 continue;
             }
-            scale(1.0 / before, candidate);
+            candidate.iter_mut().for_each(|v| *v /= before);
             // Twice is enough (Kahan and Parlett).
             for _ in 0..2 {
                 for q in &kept[..self.size] {
@@ -72,23 +98,19 @@ impl Subspace {
             if after <= 1e-10 {
                 continue;
             }
-            scale(1.0 / after, candidate);
+            candidate.iter_mut().for_each(|v| *v /= after);
             self.basis.swap(self.size, k);
             self.size += 1;
         }
     }
 
-    /// Writes the minimizer over `‖p‖ ≤ radius` in the span; the reduction of the model.
-    pub(super) fn minimize(&self, radius: f64, p: &mut [f64]) -> f64 {
+    /// Writes the minimizer over `‖p‖ ≤ radius` in the span.
+    pub(super) fn minimize(&mut self, radius: f64, p: &mut [f64]) -> Result<Step> {
         let mut y = [0.0; 3];
-        minimize_diagonal(&self.w[..self.size], &self.gamma[..self.size], radius, &mut y);
+        let step = self.spectral.ball(radius, &mut y[..self.size])?.step;
         p.fill(0.0);
-        let mut value = 0.0;
-        for i in 0..self.size {
-            axpy(y[i], &self.basis[i], p);
-            value += y[i] * (self.gamma[i] + 0.5 * self.w[i] * y[i]);
-        }
-        -value
+        y.iter().zip(&self.basis[..self.size]).for_each(|(y, q)| axpy(*y, q, p));
+        Ok(step)
     }
 }
 
@@ -124,43 +146,4 @@ fn diagonalize(a: &mut [[f64; 3]; 3], m: usize) -> [[f64; 3]; 3] {
         }
     }
     vectors
-}
-
-/// Minimizer of `Σ γ_i y_i + ½ w_i y_i²` over `‖y‖ ≤ radius`, exact: with `μ = λ + min w`, `y_i = −γ_i/(w_i − min w + μ)`.
-pub(super) fn minimize_diagonal(w: &[f64], gamma: &[f64], radius: f64, y: &mut [f64]) {
-    let m = w.len();
-    let Some(lowest) = (0..m).min_by(|&i, &j| w[i].total_cmp(&w[j])) else { return };
-    let fill = |mu: f64, y: &mut [f64]| {
-        for i in 0..m {
-            let d = w[i] - w[lowest] + mu;
-            y[i] = if gamma[i] == 0.0 { 0.0 } else { -gamma[i] / d };
-        }
-        norm(&y[..m])
-    };
-    let floor = w[lowest].max(0.0);
-    if floor > 0.0 && fill(floor, y) <= radius {
-        return;
-    }
-    // Each term alone bounds the root from below, so Newton's method on 1/‖y‖ − 1/radius rises monotonically to it.
-    let mut mu = (0..m).map(|i| gamma[i].abs() / radius - (w[i] - w[lowest])).fold(floor, f64::max);
-    let mut length = fill(mu, y);
-    if length < radius && mu == 0.0 {
-        // The hard case: nothing pulls along the lowest eigenvector, whose curvature is not positive.
-        let missing = ((radius - length) * (radius + length)).sqrt();
-        y[lowest] = if w[lowest] < 0.0 { missing } else { 0.0 };
-        return;
-    }
-    for _ in 0..100 {
-        if length <= radius * (1.0 + 1e-15) {
-            break;
-        }
-        let slope: f64 = (0..m).filter(|&i| y[i] != 0.0).map(|i| (y[i] / length).powi(2) / (w[i] - w[lowest] + mu)).sum();
-        let next = mu + (length - radius) / (radius * slope);
-        if !(next > mu) {
-            break;
-        }
-        mu = next;
-        length = fill(mu, y);
-    }
-    y[..m].iter_mut().for_each(|y| *y *= radius / length);
 }

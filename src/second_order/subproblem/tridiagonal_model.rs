@@ -11,6 +11,8 @@
 #![allow(clippy::neg_cmp_op_on_partial_ord)]
 
 use crate::linalg::krylov::tridiagonal::{Factor, eigenvalue, lowest_vector, norm_bound};
+use crate::linalg::power::times_power;
+use crate::linalg::vector::norm;
 
 /// Ratios beyond this are decided by one side alone to full precision.
 const EXTREME: f64 = 1e40;
@@ -62,7 +64,7 @@ impl TridiagonalModel {
         let scale = norm_bound(d, e);
         self.y.clear();
         self.y.resize(k, 0.0);
-        let flat = scale < f64::MIN_POSITIVE * 1e10;
+        let flat = scale == 0.0;
         let (multiplier, length) = if k == 0 || (flat && gamma == 0.0) {
             (0.0, 0.0)
         } else if flat {
@@ -76,14 +78,17 @@ impl TridiagonalModel {
             self.solve_scaled(scale, gamma, hold)
         };
         self.warm = multiplier;
-        let size = self.y.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let size = norm(&self.y);
         if size > 0.0 {
-            self.y.iter_mut().for_each(|v| *v *= length / size);
+            // Two steps: the quotient alone may leave the range.
+            self.y.iter_mut().for_each(|v| *v = *v / size * length);
         }
         // yᵀTy = −γ y₁ − λ‖y‖², so the reduction is a sum of positive terms.
         let share = if matches!(hold, Hold::Radius(_)) { 0.5 } else { 1.0 / 6.0 };
         let along = self.y.first().map_or(0.0, |y| -gamma * y);
-        Solution { multiplier, length, predicted: 0.5 * along + share * multiplier * length * length }
+        // Beyond range it dwarfs the matrix: λ‖y‖² = −γ y₁.
+        let held = if multiplier.is_finite() { (multiplier * length) * length } else { along };
+        Solution { multiplier, length, predicted: 0.5 * along + share * held }
     }
 
     /// Leaves a multiple of the solution in `y`; returns `λ` and `‖y‖`.
@@ -150,11 +155,13 @@ impl TridiagonalModel {
             return Left::Interior;
         }
         let lowest = eigenvalue(&self.d, &self.e, 0);
-        let mut gap = 4.0 * f64::EPSILON;
-        let mut left = (-lowest).max(0.0) + gap;
-        while self.excess(left, target).is_none() {
-            gap *= 2.0;
-            left = (-lowest).max(0.0) + gap;
+        // The matrix has norm one: the last of these gaps makes it diagonally dominant.
+        let mut left = (-lowest).max(0.0);
+        for power in -50..=3 {
+            left = (-lowest).max(0.0) + times_power(1.0, power);
+            if self.excess(left, target).is_some() {
+                break;
+            }
         }
         if matches!(target, Target::Norm(_))
             && lowest > -16.0 * f64::EPSILON
@@ -193,7 +200,7 @@ impl TridiagonalModel {
         }
         // Where ‖w‖ changes by more than its tolerance from one floating-point λ to the next: pass to the right side.
         let mut step = f64::EPSILON * lambda.max(1.0);
-        while excess > 64.0 * MET {
+        while excess > 64.0 * MET && lambda.is_finite() {
             lambda += step;
             step *= 2.0;
             excess = self.excess(lambda, target).unwrap_or(0.0);
@@ -236,11 +243,7 @@ impl TridiagonalModel {
     }
 
     fn size_of_w(&self) -> f64 {
-        let largest = self.w.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        if largest == 0.0 {
-            return 0.0;
-        }
-        largest * self.w.iter().map(|v| (v / largest) * (v / largest)).sum::<f64>().sqrt()
+        norm(&self.w)
     }
 }
 

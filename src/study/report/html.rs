@@ -189,7 +189,9 @@ fn runs(out: &mut String, row: &[Outcome]) {
 /// One word that fits a narrow column.
 fn short(reason: &str) -> &str {
     match reason {
-        "max_iters" => "limit",
+        "iterations" => "limit",
+        "decrement" => "decr.",
+        "inconsistent_derivatives" => "slopes",
         "deadline" => "time",
         "no_progress" => "stuck",
         "unbounded" => "−∞",

@@ -38,6 +38,7 @@ pub(super) fn run(training: &Training, setup: &Setup, task: &Task, start: &[f64]
     let counts = solver.inner.tally();
     let epochs = solver.iterations as f64;
     let stop = match (solver.stop.as_ref().or(solver.inner.stop()), state.get_termination_status()) {
+        (Some(Stop::Iterations { .. }), _) => Stop::Epochs { count: epochs, bound: training.epochs as f64 },
         (Some(stop), _) => stop.clone(),
         (None, TerminationStatus::Terminated(TerminationReason::Timeout)) => {
             Stop::Deadline { seconds: log.seconds(), bound: seconds.unwrap_or(f64::INFINITY) }
@@ -47,7 +48,10 @@ pub(super) fn run(training: &Training, setup: &Setup, task: &Task, start: &[f64]
     let answer = || state.get_best_param().or(state.get_param()).cloned();
     Ok(Finished {
         parameters: solver.best.clone().or_else(answer).unwrap_or_else(|| start.to_vec()),
-        sound: !matches!(stop, Stop::NoProgress { .. } | Stop::Unbounded { .. } | Stop::Failed { .. }),
+        sound: !matches!(
+            stop,
+            Stop::NoProgress { .. } | Stop::Unbounded { .. } | Stop::InconsistentDerivatives { .. } | Stop::Failed { .. }
+        ),
         stop: Ending::of(&stop),
         epochs,
         samples: counts.gradient * task.n_terms() as u64,

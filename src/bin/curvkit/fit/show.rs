@@ -3,7 +3,7 @@
 use super::input::Case;
 use crate::output::{duration, number};
 use comfy_table::{CellAlignment, Table, presets};
-use curvkit::fit::{Fit, Interval, MultiFit, Profiles, Role};
+use curvkit::fit::{Fit, FitVerdict, Interval, MultiFit, Profiles, Role};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -130,21 +130,39 @@ impl Report<'_> {
 
     fn certificate(&self) -> String {
         let f = &self.fit.finish;
-        let kind = if self.fit.converged() {
-            "minimum"
-        } else if f.curvature[0] < 0.0 {
-            "not a minimum: negative curvature"
-        } else {
-            "not verified"
+        let kind = match self.fit.verdict() {
+            FitVerdict::Minimum => "minimum".into(),
+            FitVerdict::DegenerateMinimum => format!("minimum, degenerate along {}", self.flat()),
+            FitVerdict::NegativeCurvature => "not a minimum: negative curvature".into(),
+            _ if f.curvature[1].is_nan() => "not verified: the second derivatives have no value there".into(),
+            _ if f.degenerate.len() == self.case.names.len() => "not verified: no parameter moves a residual there".into(),
+            _ => "not verified".into(),
         };
+        let mut parts = Vec::new();
+        // Where the quadratic model has no minimum there is nothing to be near to.
+        if f.decrement.is_finite() {
+            parts.push(format!("cost within {:.1e} of its minimum", self.fit.cost * f.decrement * f.decrement));
+        }
+        if f.curvature.iter().all(|c| c.is_finite()) {
+            parts.push(format!("scaled curvature from {:.3e} to {:.3e}", f.curvature[0], f.curvature[1]));
+        }
         let condition = self.fit.statistics.condition_number;
-        format!(
-            "{kind}; cost within {:.1e} of its minimum, scaled curvature from {:.3e} to {:.3e}, condition number of J {condition:.3e}, ‖H − JᵀJ‖/‖H‖ {:.1e}",
-            self.fit.cost * f.decrement * f.decrement,
-            f.curvature[0],
-            f.curvature[1],
-            f.nonlinearity
-        )
+        if !condition.is_nan() {
+            parts.push(format!(
+                "condition number of J {}",
+                if condition.is_infinite() { "∞".into() } else { format!("{condition:.3e}") }
+            ));
+        }
+        if f.nonlinearity.is_finite() {
+            parts.push(format!("‖H − JᵀJ‖/‖H‖ {:.1e}", f.nonlinearity));
+        }
+        if parts.is_empty() { kind } else { format!("{kind}; {}", parts.join(", ")) }
+    }
+
+    /// The flat directions, as combinations of the parameters.
+    fn flat(&self) -> String {
+        let one = |d: &Vec<f64>| combination(&self.case.names, d);
+        self.fit.finish.degenerate.iter().map(one).collect::<Vec<_>>().join(", and along ")
     }
 
     fn named(&self, indices: &[usize]) -> String {
@@ -154,6 +172,9 @@ impl Report<'_> {
     pub fn warnings(&self) -> Vec<String> {
         let s = &self.fit.statistics;
         let mut found = Vec::new();
+        if self.fit.verdict() == FitVerdict::DegenerateMinimum && s.unidentified.is_empty() {
+            found.push(format!("the sum of squares does not change along {}", self.flat()));
+        }
         if !s.unidentified.is_empty() {
             found.push(format!("the data do not determine {}: only combinations of them", self.named(&s.unidentified)));
         }
@@ -222,6 +243,7 @@ impl Report<'_> {
             "counts": fit.counts,
             "seconds": self.seconds,
             "certificate": fit.finish,
+            "verdict": fit.verdict(),
             "active_bounds": fit.active,
             "level": self.level,
             "parameters": parameters,
@@ -250,6 +272,22 @@ fn role(role: Role) -> &'static str {
     }
 }
 
+/// Such as `b - 0.67174 m`, with five digits and without the terms that are zero.
+fn combination(names: &[String], factors: &[f64]) -> String {
+    let mut text = String::new();
+    for (name, factor) in names.iter().zip(factors).filter(|(_, factor)| **factor != 0.0) {
+        let size = number(format!("{:.4e}", factor.abs()).parse().unwrap_or(factor.abs()));
+        let sign = match (text.is_empty(), *factor < 0.0) {
+            (true, false) => "",
+            (true, true) => "-",
+            (false, false) => " + ",
+            (false, true) => " - ",
+        };
+        let _ = if size == "1" { write!(text, "{sign}{name}") } else { write!(text, "{sign}{size} {name}") };
+    }
+    text
+}
+
 /// `digits` significant digits, as a plain number where that is short.
 pub fn significant(value: f64, digits: usize) -> String {
     if value.is_nan() {
@@ -276,5 +314,12 @@ mod tests {
         assert_eq!(significant(5.6e-9, 3), "5.60e-9");
         assert_eq!(significant(0.0, 3), "0.00");
         assert_eq!(significant(f64::NAN, 3), "-");
+    }
+
+    #[test]
+    fn combinations_read_as_sums() {
+        let names = ["a", "b", "c"].map(String::from);
+        assert_eq!(combination(&names, &[1.0, 0.0, -0.671_741_9]), "a - 0.67174 c");
+        assert_eq!(combination(&names, &[-0.5, 1.0, 2e-9]), "-0.5 a + b + 2.000000e-9 c");
     }
 }

@@ -4,7 +4,7 @@ use super::input::Case;
 use crate::fit::show::significant;
 use crate::output::{duration, number};
 use comfy_table::{CellAlignment, Table, presets};
-use curvkit::fit::glm::{Alias, Separation};
+use curvkit::fit::glm::{Alias, Boundary, Separation};
 use curvkit::fit::{GlmCovariance, GlmFit, GlmWarning, Interval};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -87,17 +87,29 @@ impl Report<'_> {
         if self.fit.separation().is_some() {
             return "no maximum: the likelihood grows without end along the direction below".into();
         }
-        let kind = if self.fit.converged() { "maximum of the likelihood" } else { "not verified" };
-        format!(
-            "{kind}; half the deviance within {:.1e} of its minimum, scaled information from {:.3e} to {:.3e}",
-            p.excess, p.curvature[0], p.curvature[1]
-        )
+        let kind = match (self.fit.converged(), self.fit.boundary()) {
+            (true, None) => "maximum of the likelihood".into(),
+            (true, Some(boundary)) => format!("maximum of the likelihood on the boundary: {}", self.on_boundary(boundary)),
+            (false, _) => "not verified".into(),
+        };
+        // A point without an admissible Newton step has neither.
+        let mut parts = vec![kind];
+        if p.excess.is_finite() {
+            parts.push(format!("half the deviance within {:.1e} of its minimum", p.excess));
+        }
+        if p.curvature[0].is_finite() {
+            parts.push(format!("scaled information from {:.3e} to {:.3e}", p.curvature[0], p.curvature[1]));
+        }
+        parts.join("; ").replacen("; scaled", ", scaled", 1)
     }
 
     pub fn warnings(&self) -> Vec<String> {
         let of = |warning: &GlmWarning| match warning {
             GlmWarning::Aliased(alias) => self.aliased(alias),
             GlmWarning::Separated(separation) => self.separated(separation),
+            GlmWarning::OnBoundary(boundary) => {
+                format!("{}: no standard errors", self.on_boundary(boundary))
+            }
             GlmWarning::NotConverged => "not verified as a maximum of the likelihood".into(),
             GlmWarning::ObservedNotDefinite => "the observed information is not positive definite: no standard errors".into(),
             GlmWarning::Saturated => "as many coefficients as observations: no standard errors".into(),
@@ -111,6 +123,17 @@ impl Report<'_> {
             alias.combination.iter().map(|(j, c)| format!("{} {}", number(*c), self.case.names[*j])).collect();
         let equal = if terms.is_empty() { "is zero everywhere".into() } else { format!("equals {}", terms.join(" + ")) };
         format!("{} cannot be identified and is left out: it {equal}", self.case.names[alias.column])
+    }
+
+    fn on_boundary(&self, b: &Boundary) -> String {
+        let at = |mean: f64| -> Option<String> {
+            let rows: Vec<usize> = b.rows.iter().zip(&b.means).filter(|(_, m)| **m == mean).map(|(row, _)| row + 1).collect();
+            let list: Vec<String> = rows.iter().take(LISTED).map(usize::to_string).collect();
+            let more = if rows.len() > LISTED { ", …" } else { "" };
+            let what = if rows.len() == 1 { "row" } else { "rows" };
+            (!rows.is_empty()).then(|| format!("the fitted mean of {what} {}{more} is {}", list.join(", "), significant(mean, 1)))
+        };
+        [0.0, 1.0, f64::INFINITY].into_iter().filter_map(at).collect::<Vec<_>>().join(", ")
     }
 
     fn separated(&self, s: &Separation) -> String {
@@ -160,6 +183,7 @@ impl Report<'_> {
             "seconds": self.seconds,
             "certificate": fit.polished,
             "separation": fit.separation(),
+            "boundary": fit.boundary(),
             "aliased": fit.aliases().collect::<Vec<_>>(),
             "warnings": self.warnings(),
         })
