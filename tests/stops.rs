@@ -188,6 +188,27 @@ fn functions_without_a_minimum_recede() {
 }
 
 #[test]
+fn a_run_from_far_out_does_not_recede_where_there_is_a_minimum() {
+    // Power sums: costs of 10⁸ at the start, minima with a cost of order one and zero.
+    let sums = |n: usize| {
+        let term = |k: i32, c: f64| {
+            let powers: Vec<String> = (1..=n).map(|i| format!("x{i}^{k}")).collect();
+            format!("({}-{c})^2", powers.join("+"))
+        };
+        [(1, 8.0), (2, 18.0), (3, 44.0), (4, 114.0)].map(|(k, c)| term(k, c)).join("+")
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for n in [3, 6] {
+        let text = sums(n);
+        for _ in 0..100 {
+            let start: Vec<f64> = (0..n).map(|_| rng.random_range(-9.0..9.0)).collect();
+            let outcome = solve(&case(&text, &start), "trust_region_exact", 2000);
+            assert!(outcome.stop.reason != "receding", "{start:?}: {}", outcome.stop.text);
+        }
+    }
+}
+
+#[test]
 fn costs_without_a_lower_bound_are_told_within_few_evaluations() {
     let shapes: [(&str, &[f64]); 5] =
         [("-x^2", &[1.0]), ("x", &[1.0]), ("-x^2+y^2", &[1.0, 1.0]), ("1e-8*x+y^2", &[0.0, 3.0]), ("x^3", &[-1.0])];

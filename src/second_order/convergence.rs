@@ -36,6 +36,8 @@ const WINDOW: usize = 10;
 /// slow valleys;
 const DRY: f64 = 1e-8;
 const DRIER: f64 = 1e-12;
+/// of the first gradient this part,
+const GONE: f64 = 1e-8;
 /// at least this part of `‖s‖` to go,
 const FAR: f64 = 1e-2;
 /// and its `‖x‖` grew by this factor over the window.
@@ -127,6 +129,7 @@ impl Left {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Convergence {
     first_cost: f64,
+    first_gradient: f64,
     origin: Vec<f64>,
     /// `s`.
     sizes: Vec<f64>,
@@ -141,8 +144,8 @@ pub(super) struct Convergence {
 
 impl Convergence {
     /// Begins at `x`; the buffers of an earlier run are used again.
-    pub(super) fn begin(&mut self, x: &[f64], cost: f64) {
-        self.first_cost = cost;
+    pub(super) fn begin(&mut self, x: &[f64], cost: f64, gradient_norm: f64) {
+        (self.first_cost, self.first_gradient) = (cost, gradient_norm);
         self.origin.clear();
         self.origin.extend_from_slice(x);
         self.sizes.clear();
@@ -266,11 +269,16 @@ impl Convergence {
     }
 
     /// Whether the run follows a valley to infinity: the decrease has dried up, the way has not, and `‖x‖` grows.
-    pub(super) fn recedes(&self, left: Left, order: Order, cost: f64) -> bool {
+    pub(super) fn recedes(&self, left: Left, order: Order, gradient_norm: f64, cost: f64) -> bool {
         let (Some(first), Some(start)) = (self.to_go.oldest(WINDOW), self.norms.oldest(WINDOW)) else { return false };
         let (now, at) = (self.to_go.last(), self.norms.last());
         let dry = if order == Order::Second { DRY } else { DRIER };
-        left.decrease <= dry * self.decrease(cost) && now > FAR && now > 0.5 * first && at >= GROWTH * start
+        // Where the usual test of the gradient would see a minimum: from far out any part of the whole decrease is a lot.
+        gradient_norm <= GONE * self.first_gradient
+            && left.decrease <= dry * self.decrease(cost)
+            && now > FAR
+            && now > 0.5 * first
+            && at >= GROWTH * start
     }
 }
 
@@ -284,7 +292,7 @@ mod tests {
 
     fn begun() -> Convergence {
         let mut convergence = Convergence::default();
-        convergence.begin(&[3.0, 0.0], 100.0);
+        convergence.begin(&[3.0, 0.0], 100.0, 1e9);
         convergence
     }
 
@@ -344,7 +352,8 @@ mod tests {
                 let step = [1.0, 0.0];
                 let taken = Taken { cost, ..taken(&step, 0.5 * cost, -cost, (-1.0f64).exp(), cost) };
                 let left = c.accepted(&x, &taken, Order::Second, 1e-16, || None);
-                told |= c.recedes(left, Order::Second, cost);
+                told |= c.recedes(left, Order::Second, cost, cost);
+                assert!(!c.recedes(left, Order::Second, 100.0, cost));
             }
             assert_eq!(told, recedes);
         }

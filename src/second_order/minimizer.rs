@@ -138,7 +138,7 @@ where
         let point = first_point(problem, x, &self.run.counts)?;
         self.run.gradient_norm = self.measure(point.x.as_slice(), point.gradient.as_slice());
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
-        self.run.convergence.begin(point.x.as_slice(), point.cost);
+        self.run.convergence.begin(point.x.as_slice(), point.cost, self.run.gradient_norm);
         self.run.watch.begin(point.cost, self.run.gradient_norm);
         Ok(point)
     }
@@ -359,7 +359,7 @@ where
         if there.cost < self.stopping.unbounded_below {
             return Ok(Some(unbounded(there.cost, &self.scratch.p)));
         }
-        if self.run.convergence.recedes(left, self.curvature.order(), there.cost) {
+        if self.run.convergence.recedes(left, self.curvature.order(), self.run.gradient_norm, there.cost) {
             return Ok(Some(Stop::Receding { decrease: left.decrease, distance: left.distance, x_norm: norm(x) }));
         }
         let (bounds, allowed) = (self.bounds.as_ref(), self.stopping.max_stalled);

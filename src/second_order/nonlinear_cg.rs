@@ -280,7 +280,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         if there.cost < self.stopping.unbounded_below {
             return Ok(Some(unbounded(there.cost, p)));
         }
-        if self.run.convergence.recedes(left, Order::First, there.cost) {
+        if self.run.convergence.recedes(left, Order::First, self.run.gradient_norm, there.cost) {
             return Ok(Some(Stop::Receding { decrease: left.decrease, distance: left.distance, x_norm: x_norm() }));
         }
         let (run, allowed) = (&mut self.run, self.stopping.max_stalled);
@@ -552,7 +552,7 @@ where
         self.run.gradient_norm = norm_inf(g);
         self.run.gradient_bound = self.stopping.gradient_bound(self.run.gradient_norm);
         self.run.steepest(g);
-        self.run.convergence.begin(x, point.cost);
+        self.run.convergence.begin(x, point.cost, self.run.gradient_norm);
         self.run.watch.begin(point.cost, self.run.gradient_norm);
         // Only to tell the search that a run begins: its first length is overruled.
         let (gradient_norm, x_norm) = (norm(g), norm(x));
