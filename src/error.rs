@@ -380,11 +380,15 @@ impl std::fmt::Display for Stop {
                 if gradient_norm > bound { write!(f, " > {bound:.3e}") } else { Ok(()) }
             }
             Stop::Unbounded { cost, direction } => {
-                write!(f, "the cost is unbounded below: {cost:.3e} and falling along {}", Direction(direction))
+                write!(
+                    f,
+                    "the cost appears unbounded below: {cost:.3e}, and falling over ten decades of the step along {}",
+                    Direction(direction)
+                )
             }
             Stop::Receding { decrease, distance, x_norm } => write!(
                 f,
-                "no minimum within reach: the model sees {decrease:.3e} to gain at a distance of {distance:.3e}, and |x| = {x_norm:.3e} keeps growing"
+                "no minimum in sight: the model sees {decrease:.3e} to gain at a distance of {distance:.3e}, and |x| = {x_norm:.3e} keeps growing"
             ),
             Stop::InconsistentDerivatives { slope, difference } => write!(
                 f,

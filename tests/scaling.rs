@@ -2,48 +2,17 @@
 //! from `x₀` makes it, to the bit where `c` and `α` are powers of two. Run with `--nocapture` for the table.
 
 use argmin::core::Executor;
+use curvkit::Result;
 use curvkit::linalg::operator::DenseMatrix;
 use curvkit::linalg::vector::norm_inf;
 use curvkit::problem::{Erased, Function, HessianMatrix};
 use curvkit::second_order::minimizer::State;
 use curvkit::second_order::nonlinear_cg::NonlinearCg;
 use curvkit::second_order::{methods, stopping::Stopping};
-use curvkit::{Result, testbed};
+use curvkit::testbed::{self, COMPARISON};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-
-/// The problems that `curvkit compare` runs by default.
-const PROBLEMS: [&str; 28] = [
-    "rosenbrock",
-    "beale",
-    "freudenstein_roth",
-    "powell_badly_scaled",
-    "brown_badly_scaled",
-    "helical_valley",
-    "box3d",
-    "powell_singular",
-    "wood",
-    "kowalik_osborne",
-    "brown_dennis",
-    "biggs_exp6",
-    "watson6",
-    "penalty2_10",
-    "trigonometric_10",
-    "broyden_tridiag_10",
-    "chebyquad_8",
-    "osborne2",
-    "saddle_origin",
-    "monkey_saddle",
-    "double_well_ridge",
-    "quartic_10",
-    "chained_rosenbrock_100",
-    "extended_wood_100",
-    "quadratic_geometric_rotated_100",
-    "quadratic_clusters_rotated_100",
-    "indefinite_quartic_100",
-    "large_trigonometric_100",
-];
 
 /// Exponents of `c` and `α`.
 const UNITS: [(i32, i32); 7] = [(66, 0), (-66, 0), (330, 0), (-330, 0), (0, 18), (0, -18), (66, -18)];
@@ -150,7 +119,7 @@ fn conjugate_gradients(f: &Arc<Scaled>, start: Vec<f64>, iterations: u64) {
 /// agree.
 fn agreement(run: Run, units: (i32, i32)) -> (usize, usize, Vec<String>) {
     let (mut equal, mut exempt, mut differ) = (0, 0, Vec::new());
-    for name in PROBLEMS {
+    for name in COMPARISON {
         let p = testbed::problem(name, None).unwrap();
         let record = |units: (i32, i32)| {
             let f = Arc::new(Scaled::new(p.function.clone(), units));
@@ -177,7 +146,7 @@ fn row((name, run): (&str, Run)) -> Vec<String> {
     print!("{name:24}");
     for units in UNITS {
         let (equal, exempt, differ) = agreement(run, units);
-        print!(" {equal:3}+{exempt}/{}", PROBLEMS.len());
+        print!(" {equal:3}+{exempt}/{}", COMPARISON.len());
         all.extend(differ.into_iter().map(|d| format!("{name} c = 2^{} α = 2^{}: {d}", units.0, units.1)));
     }
     println!();

@@ -167,6 +167,18 @@ fn quartic_minima_are_degenerate_along_their_direction() {
 }
 
 #[test]
+fn powers_are_degenerate_and_no_strict_minima() {
+    for (text, start) in [("(x-1)^4", 3.0), ("(x-1)^6", 3.0), ("(x+2)^8", 40.0), ("1e-9*(x-1)^10", -7.0)] {
+        for solver in ["newton", "newton_cg", "trust_region_exact", "dogleg", "cubic_regularization"] {
+            let outcome = solve(&case(text, &[start]), solver, 500);
+            assert!(outcome.converged, "{solver} on {text}: {}", outcome.stop.text);
+            assert_eq!(outcome.verdict(), Some("degenerate"), "{solver} on {text}: {:?}", outcome.certificate);
+            assert!(outcome.iterations <= 60, "{solver} on {text}: {}", outcome.iterations);
+        }
+    }
+}
+
+#[test]
 fn functions_without_a_minimum_recede() {
     let receding = [("exp(-x)", 1.0), ("1/x", 1.0), ("exp(x)", 1.0), ("exp(-x)+1", 1.0), ("1/(1+x^2)", 0.7), ("atan(x)", 1.0)];
     for (text, start) in receding {

@@ -26,8 +26,9 @@ use std::collections::VecDeque;
 const NEAR: f64 = 1e-3;
 /// Part of `sᵢ` below which a step is lost beside the sizes of the run.
 const LOST: f64 = 1e-8;
-/// Steps whose decrease measures that of a cost which is flat to higher order.
-const RECENT: usize = 25;
+/// Steps whose decrease measures that of a cost which is flat to higher order: Newton's steps on `xᵏ` divide it by at least `e`
+/// each, so that 37 of them bring it to 1e-16.
+const RECENT: usize = 40;
 /// The horizon of a run from the origin, which has no sizes yet.
 const UNKNOWN: f64 = 1e10;
 /// Steps that the curvature along the run and the slowing down of a receding run are judged by.
@@ -225,20 +226,20 @@ impl Convergence {
     fn by_model(&self, x: &[f64], taken: &Taken<'_>, length: f64) -> Left {
         let (rate, square) = (taken.ratio, taken.ratio * taken.ratio);
         let interior = taken.predicted > 0.0 && taken.predicted <= -0.5 * INTERIOR * taken.slope;
+        // Zeros have no size of their own.
+        let floor = LOCAL * norm_inf(x);
+        let nearly = taken.step.iter().zip(x).all(|(p, x)| p.abs() <= LOST * x.abs().max(floor));
         let beside = |sizes: &[f64]| rate <= 1.0 && taken.step.iter().zip(sizes).all(|(p, s)| p.abs() <= LOST * s.abs());
         if !interior {
             // A first radius comes from the start's gradient and curvature: that small, the start was an answer.
-            return Left { rests: self.norms.values.is_empty() && beside(x), bound: true, ..Left::UNKNOWN };
+            return Left { rests: self.norms.values.is_empty() && nearly, bound: true, ..Left::UNKNOWN };
         }
-        let lost = beside(&self.sizes);
-        // Zeros have no size of their own.
-        let floor = LOCAL * norm_inf(x);
-        let (rests, nearly) = (beside(x), taken.step.iter().zip(x).all(|(p, x)| p.abs() <= LOST * x.abs().max(floor)));
+        let (lost, rests) = (beside(&self.sizes), beside(x));
         if rate >= 1.0 {
-            return Left { lost, rests, ..Left::UNKNOWN };
+            return Left { rests: nearly, bound: true, ..Left::UNKNOWN };
         }
         let (decrease, distance) = (taken.predicted * (square / (1.0 - square)), length * (rate / (1.0 - rate)));
-        Left { decrease, distance, lost, rests: rests || (nearly && rate <= 1.0), bound: !rests }
+        Left { decrease, distance, lost, rests: nearly, bound: !rests }
     }
 
     /// Whether little enough is left; `still` where the gradient has fallen far enough, or falls no more. Superlinear methods give

@@ -7,7 +7,7 @@
 
 use super::Line;
 use super::convergence::{Convergence, Left, Taken};
-use super::evaluation::{DROWNED, Point, ROUNDING, Trials, Tried};
+use super::evaluation::{Point, ROUNDING, Trials, Tried};
 use super::globalization::interpolate::quadratic;
 use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
 use super::state::{
@@ -16,7 +16,7 @@ use super::state::{
 };
 use super::stopping::Stopping;
 use super::subproblem::Step;
-use super::watch::{Ray as Fall, SUSPICIOUS, Watch, inconsistent, unbounded};
+use super::watch::{Ray as Fall, SUSPICIOUS, Watch, inconsistent, lower_point, unbounded};
 use crate::counts::{self, Counts, Tally};
 use crate::curvature::Order;
 use crate::error::{Error, Result, Stop};
@@ -310,21 +310,14 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         end: Iteration<O::Point>,
         best: Option<(&O::Point, f64)>,
     ) -> Result<Iteration<O::Point>> {
-        let ((there, Some(stop)), Some((lowest, lowest_cost))) = (&end, best) else { return Ok(end) };
+        let (there, Some(stop)) = &end else { return Ok(end) };
         let cost = there.as_ref().map_or(here.cost, |(there, _)| there.cost);
-        let lower = lowest_cost < cost - DROWNED * f64::EPSILON * cost.abs();
-        if !stop.speaks_of_a_point() || !lower || self.run.watch.returned {
-            return Ok(end);
-        }
         let numbers = there.as_ref().and_then(|(_, numbers)| *numbers);
-        let x = lowest.clone();
-        let gradient = At { problem, x: &x, rows: None, counts: &self.run.counts }.gradient()?;
-        Error::check_finite("gradient", gradient.as_slice())?;
-        self.run.watch.returned = true;
-        self.run.last_size = None;
-        self.run.gradient_norm = norm_inf(gradient.as_slice());
-        self.run.restart(gradient.as_slice());
-        Ok((Some((Point { x, cost: lowest_cost, gradient }, numbers)), None))
+        let run = &mut self.run;
+        let Some(lowest) = lower_point(problem, &run.counts, &mut run.watch, (stop, cost), best)? else { return Ok(end) };
+        (run.last_size, run.gradient_norm) = (None, norm_inf(lowest.gradient.as_slice()));
+        run.restart(lowest.gradient.as_slice());
+        Ok((Some((lowest, numbers)), None))
     }
 
     /// Searches along the present direction.

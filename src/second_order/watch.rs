@@ -3,9 +3,9 @@
 
 use super::convergence::Convergence;
 use super::evaluation::{DROWNED, Point, ROUNDING};
-use crate::counts;
+use crate::counts::{self, Counts};
 use crate::curvature::Order;
-use crate::error::{Result, Stop};
+use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
 use crate::linalg::vector::{add_scaled, dot, norm};
 use crate::problem::{At, Bounds, Objective};
@@ -119,6 +119,27 @@ impl Watch {
         let ends = self.stalled >= allowed || self.idle >= IDLE.saturating_mul(allowed);
         ends.then_some(self.idle)
     }
+}
+
+/// The lowest point of a run that is about to end, by a stop that speaks of its point of cost `cost`, above it by more than
+/// rounding: from there the run goes on once, and only down.
+pub(super) fn lower_point<O: Objective>(
+    problem: &O,
+    counts: &Counts,
+    watch: &mut Watch,
+    (stop, cost): (&Stop, f64),
+    best: Option<(&O::Point, f64)>,
+) -> Result<Option<Point<O::Point>>> {
+    let lower = |lowest: f64| lowest < cost - DROWNED * f64::EPSILON * cost.abs();
+    let Some((x, lowest)) = best.filter(|(_, lowest)| lower(*lowest)) else { return Ok(None) };
+    if watch.returned || !stop.speaks_of_a_point() {
+        return Ok(None);
+    }
+    let x = x.clone();
+    let gradient = At { problem, x: &x, rows: None, counts }.gradient()?;
+    Error::check_finite("gradient", gradient.as_slice())?;
+    watch.returned = true;
+    Ok(Some(Point { x, cost: lowest, gradient }))
 }
 
 /// [`Stop::Unbounded`] at a point of cost `cost`, along `p`.

@@ -106,6 +106,38 @@ pub struct Entry {
     pub build: fn(usize) -> Result<TestProblem>,
 }
 
+/// What methods are compared on by default: two variables to a hundred, ill-conditioned problems, saddles and degenerate minima.
+pub const COMPARISON: [&str; 28] = [
+    "rosenbrock",
+    "beale",
+    "freudenstein_roth",
+    "powell_badly_scaled",
+    "brown_badly_scaled",
+    "helical_valley",
+    "box3d",
+    "powell_singular",
+    "wood",
+    "kowalik_osborne",
+    "brown_dennis",
+    "biggs_exp6",
+    "watson6",
+    "penalty2_10",
+    "trigonometric_10",
+    "broyden_tridiag_10",
+    "chebyquad_8",
+    "osborne2",
+    "saddle_origin",
+    "monkey_saddle",
+    "double_well_ridge",
+    "quartic_10",
+    "chained_rosenbrock_100",
+    "extended_wood_100",
+    "quadratic_geometric_rotated_100",
+    "quadratic_clusters_rotated_100",
+    "indefinite_quartic_100",
+    "large_trigonometric_100",
+];
+
 fn entries() -> impl Iterator<Item = &'static Entry> {
     TABLES.iter().flat_map(|table| table.iter())
 }

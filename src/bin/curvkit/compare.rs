@@ -12,39 +12,6 @@ use curvkit::study::{Case, Comparison, Settings, Setup, Total, report};
 use curvkit::{Error, testbed};
 use serde_json::Value;
 
-/// Problems of a comparison that names none: two variables to a hundred, ill-conditioned ones, saddles and degenerate
-/// minima.
-pub const DEFAULT_PROBLEMS: &[&str] = &[
-    "rosenbrock",
-    "beale",
-    "freudenstein_roth",
-    "powell_badly_scaled",
-    "brown_badly_scaled",
-    "helical_valley",
-    "box3d",
-    "powell_singular",
-    "wood",
-    "kowalik_osborne",
-    "brown_dennis",
-    "biggs_exp6",
-    "watson6",
-    "penalty2_10",
-    "trigonometric_10",
-    "broyden_tridiag_10",
-    "chebyquad_8",
-    "osborne2",
-    "saddle_origin",
-    "monkey_saddle",
-    "double_well_ridge",
-    "quartic_10",
-    "chained_rosenbrock_100",
-    "extended_wood_100",
-    "quadratic_geometric_rotated_100",
-    "quadratic_clusters_rotated_100",
-    "indefinite_quartic_100",
-    "large_trigonometric_100",
-];
-
 /// Runs every solver on every problem, shows one table and writes the report.
 pub fn compare(args: &CompareArgs) -> Result<Done, Failure> {
     if let Some(data) = &args.race.data {
@@ -81,7 +48,7 @@ pub fn compare(args: &CompareArgs) -> Result<Done, Failure> {
 
 fn cases(list: Option<&str>) -> Result<Vec<Case>, Failure> {
     let names: Vec<String> = match list.map(str::trim) {
-        None => DEFAULT_PROBLEMS.iter().map(|n| n.to_string()).collect(),
+        None => testbed::COMPARISON.iter().map(|n| n.to_string()).collect(),
         Some("all") => testbed::names().iter().map(|n| n.to_string()).collect(),
         Some(list) => list.split(',').map(|n| n.trim().to_string()).collect(),
     };

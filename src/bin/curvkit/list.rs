@@ -1,9 +1,9 @@
 //! `curvkit list`.
 
+use crate::Done;
 use crate::args::{Category, ListArgs};
 use crate::failure::Failure;
 use crate::output::{number, say, say_json};
-use crate::{Done, compare};
 use comfy_table::{Table, presets};
 use curvkit::dataset::EMBEDDED;
 use curvkit::dataset::nist::{self, NistDataset};
@@ -119,7 +119,7 @@ fn say_problems(problems: &[TestProblem]) {
     table.load_style(presets::NOTHING);
     table.set_header(["PROBLEM", "N", "LOWEST f", "DEFAULT", "TITLE"]);
     for p in problems {
-        let chosen = if compare::DEFAULT_PROBLEMS.contains(&p.name.as_str()) { "yes" } else { "" };
+        let chosen = if testbed::COMPARISON.contains(&p.name.as_str()) { "yes" } else { "" };
         let lowest = p.minima.first().map_or(String::new(), |m| number(*m));
         table.add_row([p.name.as_str(), &p.dim().to_string(), &lowest, chosen, &p.title]);
     }

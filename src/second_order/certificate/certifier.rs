@@ -431,7 +431,7 @@ fn note_what_is_left(
         }
     };
     let share = |(i, d): (usize, &f64)| if *d == 0.0 { 0.0 } else { d.abs() / size(i) };
-    certificate.decrease_left = Some(decrease.max(0.0));
+    certificate.decrease_left = Some(if decrease > 0.0 { decrease } else { 0.0 });
     certificate.distance_left = Some(norm(newton));
     certificate.relative_distance = Some(newton.iter().enumerate().map(share).fold(0.0, f64::max));
 }

@@ -11,10 +11,10 @@ use crate::second_order::bounded::binding;
 use crate::second_order::certificate::{Certificate, Depth, PointKind, Stationary};
 use crate::second_order::convergence::Left;
 use crate::second_order::escape::leave_saddle;
-use crate::second_order::evaluation::{DROWNED, Point, ROUNDING};
+use crate::second_order::evaluation::{Point, ROUNDING};
 use crate::second_order::globalization::Globalization;
 use crate::second_order::subproblem::Subproblem;
-use crate::second_order::watch::inconsistent;
+use crate::second_order::watch::{inconsistent, lower_point};
 use std::time::Instant;
 
 /// Saddles left in one run before the run ends at the next one.
@@ -249,22 +249,22 @@ where
         if share <= CLOSE || (decrease <= rounding && wide <= NEAR) || (certificate.at_least && wide <= NEAR) {
             return Ok(Examined::Answer);
         }
-        let little = decrease <= self.run.convergence.recent_bound(self.stopping.decrease, here.cost) && wide <= NEAR;
-        if little && self.touches(problem, here, decrease) {
-            let certifier = self.scratch.certifier.get_or_insert_with(Box::default);
-            let mut flat = certifier.newton().to_vec();
-            scale(1.0 / norm(&flat), &mut flat);
+        let little = decrease <= self.run.convergence.recent_bound(self.stopping.decrease, here.cost);
+        // The user's test is met, or there is no getting closer.
+        let last = self.stopping.at_rest(self.run.gradient_norm) || self.run.vain >= MAX_VAIN;
+        if wide <= NEAR && (little || last) && self.touches(problem, here, decrease) {
             if certificate.verdict == PointKind::Minimum {
+                let mut flat = self.scratch.certifier.get_or_insert_with(Box::default).newton().to_vec();
+                scale(1.0 / norm(&flat), &mut flat);
                 (certificate.verdict, certificate.flat) = (PointKind::Degenerate, flat);
             }
             certificate.condition_number = None;
             return Ok(Examined::Answer);
         }
-        let asked = self.stopping.at_rest(self.run.gradient_norm);
-        if !asked && self.run.vain < MAX_VAIN {
+        if !last {
             return Ok(Examined::GoOn);
         }
-        // The user's test is met, or there is no getting closer: the sign of the curvature tells little far from the minimum.
+        // The sign of the curvature tells little far from the minimum.
         if wide > NEAR {
             certificate.verdict = PointKind::Undetermined;
             certificate.condition_number = None;
@@ -297,21 +297,13 @@ where
     where
         O: Objective,
     {
-        let ((there, accepted, Some(stop)), Some((lowest, lowest_cost))) = (&end, best) else { return Ok(end) };
+        let (there, _, Some(stop)) = &end else { return Ok(end) };
         let cost = there.as_ref().unwrap_or(here).cost;
-        let lower = lowest_cost < cost - DROWNED * f64::EPSILON * cost.abs();
-        if !stop.speaks_of_a_point() || !lower || self.run.watch.returned {
-            return Ok(end);
-        }
-        let _ = accepted;
-        let x = lowest.clone();
-        let at = At { problem, x: &x, rows: None, counts: &self.run.counts };
-        let gradient = at.gradient()?;
-        Error::check_finite("gradient", gradient.as_slice())?;
-        self.run.watch.returned = true;
-        (self.run.vain, self.run.certificate, self.run.size, self.run.change) = (0, None, None, None);
-        self.run.gradient_norm = self.measure(x.as_slice(), gradient.as_slice());
-        Ok((Some(Point { x, cost: lowest_cost, gradient }), Accepted::default(), None))
+        let run = &mut self.run;
+        let Some(lowest) = lower_point(problem, &run.counts, &mut run.watch, (stop, cost), best)? else { return Ok(end) };
+        (run.vain, run.certificate, run.size, run.change) = (0, None, None, None);
+        self.run.gradient_norm = self.measure(lowest.x.as_slice(), lowest.gradient.as_slice());
+        Ok((Some(lowest), Accepted::default(), None))
     }
 }
 
