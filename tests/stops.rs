@@ -200,6 +200,19 @@ fn functions_without_a_minimum_recede() {
 }
 
 #[test]
+fn a_minimum_behind_a_long_slope_is_found() {
+    // Where exp(−x) = 2 c x.
+    for (c, start, at) in [("1e-6", -50.0, 10.747674016775), ("1e-10", 1.0, 19.369028431628), ("1e-10", -30.0, 19.369028431628)] {
+        let case = case(&format!("exp(-x)+{c}*x^2"), &[start]);
+        for solver in ["newton", "trust_region_exact", "newton_cg", "bfgs", "lbfgs"] {
+            let outcome = solve(&case, solver, 500);
+            assert!((outcome.x[0] - at).abs() < 1e-6, "{solver} {c} {start}: {:?} {}", outcome.x, outcome.stop.text);
+            assert_eq!(outcome.verdict(), Some("minimum"), "{solver} {c} {start}");
+        }
+    }
+}
+
+#[test]
 fn a_run_from_far_out_does_not_recede_where_there_is_a_minimum() {
     // Power sums: costs of 10⁸ at the start, minima with a cost of order one and zero.
     let sums = |n: usize| {

@@ -33,15 +33,14 @@ const RECENT: usize = 40;
 const UNKNOWN: f64 = 1e10;
 /// Steps that the curvature along the run and the slowing down of a receding run are judged by.
 const WINDOW: usize = 10;
-/// A receding run has this part of the whole decrease left at most: by second derivatives, or by others, which know less of
-/// slow valleys;
-const DRY: f64 = 1e-8;
-const DRIER: f64 = 1e-12;
+/// A receding run has this part of the whole decrease left at most (at 1e-8 a minimum that is a little further on is still to be
+/// had, and quasi-Newton matrices think slow valleys long),
+const DRY: f64 = 1e-12;
 /// of the first gradient this part,
 const GONE: f64 = 1e-8;
 /// at least this part of `‖s‖` to go,
 const FAR: f64 = 1e-2;
-/// and its `‖x‖` grew by this factor over the window.
+/// and its `‖x‖` is the largest of the run and grew by this factor over the window.
 const GROWTH: f64 = 1.2;
 /// Least part of `s` that counts as a variable's size at the end of a superlinear run.
 const LOCAL: f64 = 1e-3;
@@ -135,6 +134,8 @@ pub(super) struct Convergence {
     /// `s`.
     sizes: Vec<f64>,
     sizes_norm: f64,
+    /// The largest `‖x‖` of the run.
+    outermost: f64,
     /// `sᵀs/sᵀy` of the last steps.
     lengths: Window,
     /// `min(L, ‖p‖)/‖s‖` and `‖x‖` of the last steps.
@@ -152,6 +153,7 @@ impl Convergence {
         self.sizes.clear();
         self.sizes.extend(x.iter().map(|x| x.abs()));
         self.sizes_norm = norm(&self.sizes);
+        self.outermost = self.sizes_norm;
         [&mut self.lengths, &mut self.to_go, &mut self.norms].into_iter().for_each(|window| window.begin(WINDOW));
         self.costs.begin(RECENT);
         self.costs.push(cost, RECENT);
@@ -218,7 +220,9 @@ impl Convergence {
         left.lost |= left.distance <= LOST * self.sizes_norm;
         let to_go = left.distance.min(length) / self.sizes_norm;
         self.to_go.push(if to_go.is_finite() { to_go } else { 0.0 }, WINDOW);
-        self.norms.push(norm(x), WINDOW);
+        let x_norm = norm(x);
+        self.outermost = self.outermost.max(x_norm);
+        self.norms.push(x_norm, WINDOW);
         self.costs.push(taken.cost, RECENT);
         left
     }
@@ -270,15 +274,15 @@ impl Convergence {
     }
 
     /// Whether the run follows a valley to infinity: the decrease has dried up, the way has not, and `‖x‖` grows.
-    pub(super) fn recedes(&self, left: Left, order: Order, gradient_norm: f64, cost: f64) -> bool {
+    pub(super) fn recedes(&self, left: Left, gradient_norm: f64, cost: f64) -> bool {
         let (Some(first), Some(start)) = (self.to_go.oldest(WINDOW), self.norms.oldest(WINDOW)) else { return false };
         let (now, at) = (self.to_go.last(), self.norms.last());
-        let dry = if order == Order::Second { DRY } else { DRIER };
         // Where the usual test of the gradient would see a minimum: from far out any part of the whole decrease is a lot.
         gradient_norm <= GONE * self.first_gradient
-            && left.decrease <= dry * self.decrease(cost)
+            && left.decrease <= DRY * self.decrease(cost)
             && now > FAR
             && now > 0.5 * first
+            && at >= self.outermost
             && at >= GROWTH * start
     }
 }
@@ -353,8 +357,8 @@ mod tests {
                 let step = [1.0, 0.0];
                 let taken = Taken { cost, ..taken(&step, 0.5 * cost, -cost, (-1.0f64).exp(), cost) };
                 let left = c.accepted(&x, &taken, Order::Second, 1e-16, || None);
-                told |= c.recedes(left, Order::Second, cost, cost);
-                assert!(!c.recedes(left, Order::Second, 100.0, cost));
+                told |= c.recedes(left, cost, cost);
+                assert!(!c.recedes(left, 100.0, cost));
             }
             assert_eq!(told, recedes);
         }

@@ -359,7 +359,7 @@ where
         if there.cost < self.stopping.unbounded_below {
             return Ok(Some(unbounded(there.cost, &self.scratch.p)));
         }
-        if self.run.convergence.recedes(left, self.curvature.order(), self.run.gradient_norm, there.cost) {
+        if self.run.convergence.recedes(left, self.run.gradient_norm, there.cost) {
             return Ok(Some(Stop::Receding { decrease: left.decrease, distance: left.distance, x_norm: norm(x) }));
         }
         let (bounds, allowed) = (self.bounds.as_ref(), self.stopping.max_stalled);

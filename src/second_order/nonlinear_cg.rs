@@ -280,7 +280,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
         if there.cost < self.stopping.unbounded_below {
             return Ok(Some(unbounded(there.cost, p)));
         }
-        if self.run.convergence.recedes(left, Order::First, self.run.gradient_norm, there.cost) {
+        if self.run.convergence.recedes(left, self.run.gradient_norm, there.cost) {
             return Ok(Some(Stop::Receding { decrease: left.decrease, distance: left.distance, x_norm: x_norm() }));
         }
         let (run, allowed) = (&mut self.run, self.stopping.max_stalled);
