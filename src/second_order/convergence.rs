@@ -10,9 +10,10 @@
 //! first order                        E = ½ κ ‖g‖²,               L = κ ‖g‖,   κ = max sᵀs/sᵀy over ten steps
 //! ```
 //!
-//! The gate to the certificate opens where `E ≤ max(10⁻¹⁶ Δ, 10 ε |f|)` and `L ≤ 10⁻³ ‖s‖`, or where the step itself is lost beside
-//! `s`, once the gradient has fallen by `gtol_rel` or falls no more; where the step is lost beside `x`; and at the gradient test. Where the decrease dries up while the way does not, the run recedes: it follows a valley to
-//! infinity, and there is no minimum within reach.
+//! The gate to the certificate opens where `E ≤ max(10⁻¹⁶ Δ, 10 ε |f|)` and `L ≤ 10⁻³ ‖s‖`, or where the step itself is lost
+//! beside `s`, once the gradient has fallen by `gtol_rel` or falls no more; where the step is lost beside `x`; and at the gradient
+//! test. Where the decrease dries up while the way does not, the run recedes: it follows a valley to infinity, and there is no
+//! minimum in sight.
 //!
 //! `E` of a second-order step is the decrement that the next Newton step would see (Nesterov & Nemirovskii 1994, §2.2; Dennis &
 //! Schnabel 1983, §7.2, on relative sizes of steps).

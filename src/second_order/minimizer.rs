@@ -24,7 +24,7 @@ use super::state::{
 };
 use super::stopping::Stopping;
 use super::subproblem::{Model, Subproblem};
-use super::watch::{Ray, SUSPICIOUS, Watch, inconsistent, unbounded};
+use super::watch::{Fall, SUSPICIOUS, Watch, inconsistent, unbounded};
 use crate::counts::{Counts, Tally};
 use crate::curvature::{Curvature, Order};
 use crate::error::{Error, Result, Stop};
@@ -211,7 +211,7 @@ where
         };
         let p = &mut self.scratch.p;
         p.resize(x.len(), 0.0);
-        let mut ray = Ray::new(self.run.convergence.horizon());
+        let mut fall = Fall::new(self.run.convergence.horizon());
         loop {
             let mut trial = spare.take().unwrap_or_else(|| here.x.clone());
             let step = propose(&mut self.subproblem, model, face.as_ref(), &mut done.used, size, p, trial.as_mut_slice())?;
@@ -227,7 +227,7 @@ where
             }
             let mut tried = trials.evaluate(At { x: &trial, ..at }, p, size, &step)?;
             let mut verdict = self.globalization.judge(&tried.numbers);
-            if ray.falls(tried.numbers.actual, dot(g, p), tried.numbers.length) {
+            if fall.is_endless(tried.numbers.actual, dot(g, p), tried.numbers.length) {
                 return Ok(Err(unbounded(here.cost, p)));
             }
             if done.trials == SUSPICIOUS

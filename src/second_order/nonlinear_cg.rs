@@ -7,17 +7,15 @@
 
 use super::Line;
 use super::convergence::{Convergence, Left, Taken};
-use super::evaluation::{Point, ROUNDING, Trials, Tried};
-use super::globalization::interpolate::quadratic;
+use super::evaluation::{Point, ROUNDING};
 use super::globalization::{Globalization, HagerZhang, Start, StrongWolfe, Trial, Verdict};
 use super::state::{
     ArgminResult, State, borrow, drain, first_point, limit, overtime, record, take_start, terminate, wants_counts,
     wants_first_counts,
 };
 use super::stopping::Stopping;
-use super::subproblem::Step;
-use super::watch::{Ray as Fall, SUSPICIOUS, Watch, inconsistent, lower_point, unbounded};
-use crate::counts::{self, Counts, Tally};
+use super::watch::{Fall, SUSPICIOUS, Watch, inconsistent, lower_point, unbounded};
+use crate::counts::{Counts, Tally};
 use crate::curvature::Order;
 use crate::error::{Error, Result, Stop};
 use crate::linalg::Vector;
@@ -25,6 +23,10 @@ use crate::linalg::vector::{add_scaled, all_finite, dot, norm, norm_inf, scale, 
 use crate::problem::{At, Objective};
 use argmin::core::{KV, Problem, Solver, TerminationStatus};
 use std::time::Instant;
+
+mod ray;
+
+use ray::{Buffers, Ray};
 
 /// The formula for `β`, with `y = g₊ − g`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -345,7 +347,7 @@ impl<G: Globalization<Line>> NonlinearCg<G> {
             let Some((mut x, mut tried)) = ray.evaluate(size, slopes, buffers)? else { break };
             let mut verdict = self.line_search.judge(&tried.numbers);
             let slope = dot(here.gradient.as_slice(), &buffers.p);
-            if fall.falls(tried.numbers.actual, slope, tried.numbers.length) {
+            if fall.is_endless(tried.numbers.actual, slope, tried.numbers.length) {
                 return Ok(Found::Stayed(unbounded(here.cost, &buffers.p)));
             }
             if trials == SUSPICIOUS
@@ -451,78 +453,6 @@ impl Run {
     fn restart(&mut self, gradient: &[f64]) {
         self.steepest(gradient);
         self.restarts += 1;
-    }
-}
-
-/// A trial point and its numbers; `None` if the step is lost in the rounding of the current point.
-type TrialPoint<P> = Option<(P, Tried<P>)>;
-
-/// Buffers of one iteration: the step and a trial point.
-struct Buffers<P> {
-    p: Vec<f64>,
-    spare: Option<P>,
-}
-
-/// The half-line a search looks along.
-struct Ray<'a, O: Objective> {
-    here: &'a Point<O::Point>,
-    direction: &'a [f64],
-    slope: f64,
-    length: f64,
-    from: At<'a, O>,
-}
-
-impl<'a, O: Objective> Ray<'a, O> {
-    fn new(problem: &'a O, here: &'a Point<O::Point>, direction: &'a [f64], counts: &'a Counts) -> Self {
-        let slope = dot(here.gradient.as_slice(), direction);
-        let from = At { problem, x: &here.x, rows: None, counts };
-        Self { here, direction, slope, length: norm(direction), from }
-    }
-
-    fn at<'b>(&'b self, x: &'b O::Point) -> At<'b, O> {
-        At { x, ..self.from }
-    }
-
-    /// The trial point for a length with its numbers.
-    fn evaluate(&self, size: f64, slopes: bool, buffers: &mut Buffers<O::Point>) -> Result<TrialPoint<O::Point>> {
-        let x = self.here.x.as_slice();
-        let mut trial = buffers.spare.take().unwrap_or_else(|| self.here.x.clone());
-        buffers.p.clear();
-        buffers.p.extend(self.direction.iter().map(|d| size * d));
-        add_scaled(x, 1.0, &buffers.p, trial.as_mut_slice());
-        if trial.as_slice() == x {
-            return Ok(None);
-        }
-        // What a quadratic would give whose minimizer is the trial point.
-        let predicted = -0.5 * size * self.slope;
-        let step = Step { predicted, slope: self.slope, length: size * self.length, inner: 0 };
-        let mut trials = Trials::new(self.here, norm(x), slopes);
-        let tried = trials.evaluate(self.at(&trial), &buffers.p, size, &step);
-        counts::add(&self.from.counts.cost, trials.costs);
-        counts::add(&self.from.counts.gradient, trials.gradients);
-        Ok(Some((trial, tried?)))
-    }
-
-    /// I0: the first length of a run, or after a restart that forgot the last one.
-    fn initial_size(&self, psi0: f64) -> f64 {
-        let by_point = psi0 * norm_inf(self.here.x.as_slice()) / norm_inf(self.direction);
-        let by_cost = psi0 * (self.here.cost.abs() / self.length) / self.length;
-        let usable = |size: &f64| size.is_finite() && *size > 0.0;
-        // Where point and cost are zero nothing tells the units: a step of length one.
-        [by_point, by_cost, 1.0 / self.length].into_iter().find(usable).unwrap_or(1.0)
-    }
-
-    /// I1: the minimizer of the quadratic through a probe at length `size`; `otherwise` where it has none.
-    fn probed(&self, size: f64, otherwise: f64, buffers: &mut Buffers<O::Point>) -> Result<f64> {
-        let Some((x, probe)) = self.evaluate(size, false, buffers)? else { return Ok(otherwise) };
-        buffers.spare = Some(x);
-        if !probe.numbers.is_finite() {
-            return Ok(0.1 * size);
-        }
-        // Near a minimum the probe's reduction is measured by gradients, and the fit is a secant step.
-        let minimizer = quadratic(self.slope, size, -probe.numbers.actual);
-        let usable = probe.numbers.actual >= 0.0 && minimizer.is_finite();
-        Ok(if usable { minimizer } else { otherwise })
     }
 }
 

@@ -41,19 +41,19 @@ pub(super) struct Watch {
 }
 
 /// How far the trials of one search fell like a line.
-pub(super) struct Ray {
+pub(super) struct Fall {
     reach: f64,
     from: Option<f64>,
 }
 
-impl Ray {
+impl Fall {
     /// For variables of size `reach`.
     pub(super) fn new(reach: f64) -> Self {
         Self { reach, from: None }
     }
 
     /// Takes note of a trial of length `length` with `gᵀp = slope`; true once the fall spans ten decades.
-    pub(super) fn falls(&mut self, actual: f64, slope: f64, length: f64) -> bool {
+    pub(super) fn is_endless(&mut self, actual: f64, slope: f64, length: f64) -> bool {
         if !(slope < 0.0 && actual >= -0.5 * slope) {
             self.from = None;
             return false;
